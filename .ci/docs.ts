@@ -14,7 +14,9 @@ const target = join(root, "node_modules/.cache/docs")
 rmSync(target, { recursive: true, force: true })
 mkdirSync(target, { recursive: true })
 
-const pages = globSync(["*.md", "docs/**/*.md", "packages/*/README.md", "examples/*.md", "bench/*.md"], { cwd: root })
+const pages = globSync(["*.md", "docs/**/*.md", "packages/*/README.md", "examples/*.md", "bench/*.md"], {
+  cwd: root
+})
 const problems: Array<string> = []
 let blocks = 0
 
@@ -30,7 +32,8 @@ for (const page of pages) {
   const prose = text.replaceAll(/^```[\s\S]*?^```/gm, "").replaceAll(/`[^`]*`/g, "")
   for (const match of prose.matchAll(/\]\((?!https?:|mailto:|#)([^)#\s]+)/g)) {
     const link = match[1] ?? ""
-    if (!existsSync(resolve(root, dirname(page), link))) problems.push(`${page}: link to a file that is not there: ${link}`)
+    if (!existsSync(resolve(root, dirname(page), link)))
+      problems.push(`${page}: link to a file that is not there: ${link}`)
   }
 }
 
