@@ -1,0 +1,168 @@
+/**
+ * The settings that every agent has, whatever tool it watches: the table `[core]`, in variables `DK_` and the name alone.
+ */
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import * as Settings from "@observability-agents/toolkit/Settings"
+
+/** Where reading starts when nothing was committed yet: at a moment, or that long before now (zero: now). */
+export type StartFrom = DateTime.Utc | Duration.Duration
+
+/** How many messages a Channel holds where nothing is said. */
+export const DEFAULT_CHANNEL_CAPACITY = 64
+
+const parseStart = (given: string): StartFrom | undefined => {
+  const text = given.trim()
+  if (text.toLowerCase() === "now") return Duration.zero
+  if (/^\d{4}-\d{2}-\d{2}$/.test(text)) return Option.getOrUndefined(DateTime.make(`${text}T00:00:00Z`))
+  if (/^\d{4}-\d{2}-\d{2}[Tt ]/.test(text)) {
+    const iso = text.replace(/[t ]/, "T")
+    return Option.getOrUndefined(DateTime.make(/([zZ]|[+-]\d{2}:?\d{2})$/.test(iso) ? iso : `${iso}Z`))
+  }
+  const span = /^(\d+(?:\.\d+)?)\s*(second|minute|hour|day|week)s?(?:\s+(?:ago|back))?$/i.exec(text)
+  if (span === null) return undefined
+  const amount = Number(span[1])
+  switch (span[2]?.toLowerCase()) {
+    case "minute":
+      return Duration.minutes(amount)
+    case "hour":
+      return Duration.hours(amount)
+    case "day":
+      return Duration.days(amount)
+    case "week":
+      return Duration.weeks(amount)
+    default:
+      return Duration.seconds(amount)
+  }
+}
+
+const START_FROM_EXPECTED =
+  "`now`, a timestamp such as 2026-01-31T08:00:00Z, or a span back such as `2 hours`"
+
+/** {@link StartFrom} as text: `now`, an ISO 8601 timestamp (without a zone: UTC), or a span such as `2 hours`. */
+export const StartFromText: Schema.Codec<StartFrom, string> = Schema.String.pipe(
+  Schema.decodeTo(
+    Schema.Union([Schema.DateTimeUtc, Schema.Duration]),
+    SchemaTransformation.transformEffect<StartFrom, string>({
+      decode: (text, options) => {
+        const start = parseStart(text)
+        return start === undefined
+          ? Effect.fail(new SchemaIssue.InvalidValue({ expected: START_FROM_EXPECTED }, text, options))
+          : Effect.succeed(start)
+      },
+      encode: (start) =>
+        Effect.succeed(
+          !Duration.isDuration(start)
+            ? DateTime.formatIso(start)
+            : Duration.isZero(start)
+              ? "now"
+              : `${Duration.toSeconds(start)} seconds`
+        )
+    })
+  )
+)
+
+/** A whole number of which 0 stands for the default: in the older framework 0 was meant to be `no limit`. */
+const ChannelCapacityText: Schema.Codec<number, string> = Schema.String.pipe(
+  Schema.decodeTo(
+    Schema.Int,
+    SchemaTransformation.transformEffect<number, string>({
+      decode: (text, options) => {
+        const capacity = /^\s*\d{1,9}\s*$/.test(text) ? Number(text) : Number.NaN
+        return Number.isNaN(capacity)
+          ? Effect.fail(
+              new SchemaIssue.InvalidValue({ expected: "a whole number of at least 0" }, text, options)
+            )
+          : Effect.succeed(capacity === 0 ? DEFAULT_CHANNEL_CAPACITY : capacity)
+      },
+      encode: (capacity) => Effect.succeed(String(capacity))
+    })
+  )
+)
+
+/** The section `[core]`. */
+export const CoreSettings = Settings.section("core", {
+  description: "What every agent needs to know, whatever tool it watches.",
+  variablePrefix: "",
+  fields: {
+    agentType: Settings.nonEmptyString({
+      description: "Which agent to run.",
+      example: "databricks"
+    }),
+    agentKey: Settings.nonEmptyString({
+      description:
+        "The name under which Observability shows this agent. Two agents of one project need two names.",
+      example: "databricks-production"
+    }),
+    logLevel: Settings.literals(["debug", "info", "warning", "error"], {
+      description: "The least important messages that are logged.",
+      default: "info"
+    }),
+    maxChannelCapacity: Settings.of(ChannelCapacityText, {
+      description:
+        "How many messages may wait between two steps of an agent before the first one has to wait. 0 stands for the default.",
+      expected: "a whole number of at least 0",
+      default: DEFAULT_CHANNEL_CAPACITY
+    }),
+    heartbeatPeriod: Settings.seconds({
+      description:
+        "Time between two signs of life. Observability takes an agent for unhealthy after twice its own interval (five minutes unless changed there).",
+      default: 60,
+      exclusiveMinimum: 0
+    }),
+    healthGrace: Settings.seconds({
+      description: "How long a part of the agent may fail before its signs of life are withheld.",
+      default: 300,
+      exclusiveMinimum: 0
+    }),
+    statePath: Settings.nonEmptyString({
+      description:
+        "The file that keeps what was read and what is still to be sent; `:memory:` keeps it for this run only.",
+      default: "./.observability-agent/state.db"
+    }),
+    startFrom: Settings.of(StartFromText, {
+      description:
+        "From when on finished runs are read when the agent starts for the first time. Runs that are active then are followed in any case.",
+      expected: START_FROM_EXPECTED,
+      default: Duration.zero,
+      example: "2 hours"
+    }),
+    sendConcurrency: Settings.integer({
+      description:
+        "How many events are on their way to the server at once, each of another run. The server answers about 20 requests per second in all.",
+      default: 2,
+      min: 1,
+      max: 64
+    }),
+    sendRetryMaximum: Settings.seconds({
+      description: "The longest wait before an event that the server could not take is sent again.",
+      default: 60,
+      min: 1
+    }),
+    unauthorizedRetryPeriod: Settings.seconds({
+      description: "Time between two tries while the server refuses the key. Nothing else is sent meanwhile.",
+      default: 60,
+      min: 1
+    }),
+    maxServerErrors: Settings.integer({
+      description:
+        "After how many answers 500 to one and the same event, while others pass, that event becomes a dead letter.",
+      default: 20,
+      min: 1
+    }),
+    shutdownTimeout: Settings.seconds({
+      description: "How long the agent may take to finish what it is doing when it is told to stop.",
+      default: 10,
+      min: 0
+    })
+  }
+})
+
+/** The moment that a start stands for, given the time now. */
+export const startMoment = (start: StartFrom, now: DateTime.Utc): DateTime.Utc =>
+  Duration.isDuration(start) ? DateTime.subtractDuration(now, start) : start

@@ -1,0 +1,238 @@
+/**
+ * The EventSender: takes events out of the Outbox and brings them to the server, lane by lane, until each was delivered
+ * or turned out to be undeliverable.
+ *
+ * | the server | the event | sending |
+ * |---|---|---|
+ * | takes it (2xx) | leaves the Outbox | goes on |
+ * | `Rejected`: it, or our own check, refuses the event | becomes a dead letter | goes on |
+ * | `Unauthorized`: it refuses the key or the address | stays, as if it had not been tried | stops; one probe per `unauthorized_retry_period` |
+ * | `Unavailable`: it cannot, or does not answer | stays the head of its lane and is tried again, more and more patiently | goes on with other lanes; when the events of five lanes failed in succession: one probe at a time |
+ * | 500, `max_server_errors` times on one event, while others pass | becomes a dead letter | goes on |
+ *
+ * No event is given up for its age. Health knows how the last event came out, under the Loop's name `send events`.
+ */
+import type { ObservabilityError } from "@observability-agents/toolkit/ObservabilityError"
+import { Observability } from "@observability-agents/toolkit/Observability"
+import * as Cause from "effect/Cause"
+import type * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import { CoreSettings } from "./CoreSettings.ts"
+import type { Health } from "./Health.ts"
+import * as Loop from "./Loop.ts"
+import { type Claim, Outbox } from "./Outbox.ts"
+import * as OutboxAccess from "./OutboxAccess.ts"
+import * as SendGate from "./SendGate.ts"
+import type { Supervisor } from "./Supervisor.ts"
+
+/** The sending of events, while its Layer is there. */
+export class EventSender extends Context.Service<
+  EventSender,
+  {
+    /**
+     * Takes no further events, and waits until those under way are settled. For a stop in good order: what is
+     * interrupted instead may arrive and be sent again after the next start.
+     */
+    readonly drain: Effect.Effect<void>
+  }
+>()("@observability-agents/core/EventSender") {}
+
+/** The name of the Loop that sends. */
+export const LOOP = "send events"
+
+/** How sending behaves. */
+export interface Options {
+  /** How many events are under way at once. */
+  readonly concurrency: number
+  /** Longest wait before an event is tried again. */
+  readonly retryMaximum: Duration.Duration
+  /** Between two probes while the server refuses us. */
+  readonly unauthorizedRetryPeriod: Duration.Duration
+  /** See the table. */
+  readonly maxServerErrors: number
+}
+
+/** Sends events as long as the Layer is there, with the options given. */
+export const layerWith = (
+  options: Options
+): Layer.Layer<EventSender, never, Outbox | Observability | Supervisor | Health> =>
+  Layer.unwrap(
+    Effect.map(make(options), ({ loop, service }) => Layer.merge(loop, Layer.succeed(EventSender, service)))
+  )
+
+/** Sends events as long as the Layer is there, as the settings of `[core]` say. */
+export const layer: Layer.Layer<
+  EventSender,
+  Config.ConfigError,
+  Outbox | Observability | Supervisor | Health
+> = Layer.unwrap(
+  Effect.gen(function* () {
+    const settings = yield* CoreSettings.config
+    return layerWith({
+      concurrency: settings.sendConcurrency,
+      retryMaximum: settings.sendRetryMaximum,
+      unauthorizedRetryPeriod: settings.unauthorizedRetryPeriod,
+      maxServerErrors: settings.maxServerErrors
+    })
+  })
+)
+
+/** A proxy that asks to wait for days is not believed. */
+const RETRY_AFTER_MAXIMUM = Duration.toMillis("1 hour")
+
+/** An event in the hands of a worker. */
+interface Taken {
+  readonly turn: SendGate.Turn
+  readonly claim: Claim
+}
+
+const make = Effect.fnUntraced(function* (options: Options) {
+  const outbox = yield* Outbox
+  const observability = yield* Observability
+  const maximum = Duration.toMillis(options.retryMaximum)
+  // Whole milliseconds: clocks count no less, and a wait for a fraction would be over before its time.
+  const backOff = (failures: number) =>
+    Effect.map(Random.next, (random) =>
+      Math.ceil(Math.min(maximum, 1000 * 2 ** Math.min(failures, 30)) * (0.5 + random / 2))
+    )
+  const gate = SendGate.make({ refusedPeriod: Duration.toMillis(options.unauthorizedRetryPeriod), backOff })
+
+  const held = new Set<Claim>()
+  const drained = Deferred.makeUnsafe<void>()
+  let draining = false
+  let delivered = 0
+  /** By event: how often its own post was answered 500, and how many others had been delivered at the first and last. */
+  const serverErrors = new Map<
+    string,
+    { readonly count: number; readonly first: number; readonly last: number }
+  >()
+
+  const settle = (claim: Claim, effect: Effect.Effect<void, OutboxAccess.OutboxError>) =>
+    Effect.andThen(
+      OutboxAccess.persist(effect),
+      Effect.sync(() => {
+        held.delete(claim)
+        if (draining && held.size === 0) Deferred.doneUnsafe(drained, Effect.void)
+      })
+    )
+
+  // Masked: between being taken and being held, a claim must not get lost.
+  const next: Effect.Effect<Taken, Cause.Done | OutboxAccess.AccessError> = Effect.uninterruptibleMask(
+    (restore) =>
+      Effect.gen(function* () {
+        for (;;) {
+          const turn = yield* restore(gate.turn)
+          const claim = yield* Effect.onError(OutboxAccess.unusableIsFatal(outbox.claim), () =>
+            gate.report(turn, { _tag: "Unsent" })
+          )
+          held.add(claim)
+          // While this worker waited for an event, things may have changed.
+          if (!draining && (turn === "probe" || gate.isOpen())) return { turn, claim }
+          yield* settle(claim, outbox.release(claim))
+          yield* gate.report(turn, { _tag: "Unsent" })
+          if (draining) return yield* Cause.done()
+        }
+      })
+  )
+
+  /** Whether an event that keeps being answered 500 is at fault itself. */
+  const isPoisoned = (claim: Claim): boolean => {
+    const { id, lane } = claim.entry
+    const known = serverErrors.get(id) ?? { count: 0, first: delivered, last: delivered }
+    const { count, first } = { ...known, count: known.count + 1 }
+    serverErrors.set(id, { count, first, last: delivered })
+    // Others passed, and do still: since the last time, or none but this one has failed since.
+    const failing = gate.failing()
+    const isAlone = failing.size === 0 || (failing.size === 1 && failing.has(lane))
+    return count >= options.maxServerErrors && delivered > first && (delivered > known.last || isAlone)
+  }
+
+  const fail = Effect.fnUntraced(function* (
+    { claim, turn }: Taken,
+    failure: { readonly status?: number | undefined; readonly words: string; readonly retryAfter: number }
+  ) {
+    if (failure.status === 500 && isPoisoned(claim)) {
+      serverErrors.delete(claim.entry.id)
+      yield* settle(claim, outbox.bury(claim, { reason: "server errors", words: failure.words }))
+      yield* gate.report(turn, { _tag: "Unsent" })
+      return yield* logBuried(
+        "Event became a dead letter: the server fails on it while others pass",
+        claim,
+        failure.words
+      )
+    }
+    const after = Math.max(yield* backOff(claim.attempts), failure.retryAfter)
+    yield* settle(claim, outbox.retry(claim, { after: Duration.millis(after), error: failure.words }))
+    yield* gate.report(turn, { _tag: "Failed", lane: claim.entry.lane, retryAfter: failure.retryAfter })
+  })
+
+  const answer = Effect.fnUntraced(function* (taken: Taken, error: ObservabilityError) {
+    const { claim, turn } = taken
+    const { reason } = error
+    switch (reason._tag) {
+      case "Rejected": {
+        serverErrors.delete(claim.entry.id)
+        yield* settle(claim, outbox.bury(claim, { reason: "rejected", words: reason.words }))
+        yield* gate.report(turn, { _tag: reason.status === undefined ? "Unsent" : "Answered" })
+        return yield* logBuried("Event became a dead letter: it was rejected", claim, reason.words)
+      }
+      case "Unauthorized":
+        yield* settle(claim, outbox.release(claim))
+        yield* gate.report(turn, { _tag: "Refused" })
+        return yield* error
+      case "Unavailable": {
+        const asked = reason.retryAfter === undefined ? 0 : Duration.toMillis(reason.retryAfter)
+        const retryAfter = Math.min(Math.max(asked, 0), RETRY_AFTER_MAXIMUM)
+        yield* fail(taken, { status: reason.status, words: reason.words, retryAfter })
+        return yield* error
+      }
+    }
+  })
+
+  const send = (taken: Taken): Effect.Effect<void, ObservabilityError | OutboxAccess.AccessError> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        const { claim, turn } = taken
+        const exit = yield* Effect.exit(restore(observability.post(claim.entry.event)))
+        if (Exit.isSuccess(exit)) {
+          delivered += 1
+          serverErrors.delete(claim.entry.id)
+          yield* settle(claim, outbox.delivered(claim))
+          return yield* gate.report(turn, { _tag: "Answered" })
+        }
+        const failure = exit.cause.reasons.find(Cause.isFailReason)
+        if (failure !== undefined) return yield* answer(taken, failure.error)
+        if (Cause.hasInterrupts(exit.cause)) {
+          yield* settle(claim, outbox.release(claim))
+          yield* gate.report(turn, { _tag: "Unsent" })
+          return yield* Effect.interrupt
+        }
+        // A defect of ours on this one event: like a server that fails on it.
+        yield* fail(taken, { status: 500, words: "The sender broke on this event.", retryAfter: 0 })
+        return yield* exit
+      })
+    )
+
+  // Registered before the Loop, so it runs after the Loop has ended: what a worker still held goes back.
+  yield* Effect.addFinalizer(() =>
+    Effect.forEach(Array.from(held), (claim) => Effect.ignore(outbox.release(claim)), { discard: true })
+  )
+
+  const drain = Effect.suspend(() => {
+    draining = true
+    return held.size === 0 ? Effect.void : Deferred.await(drained)
+  })
+  return {
+    loop: Loop.receive(LOOP, next, send, { concurrency: options.concurrency }),
+    service: EventSender.of({ drain })
+  }
+})
+
+const logBuried = (sentence: string, claim: Claim, words: string) =>
+  Effect.annotateLogs(Effect.logWarning(sentence), { event: claim.entry.id, attempts: claim.attempts, words })

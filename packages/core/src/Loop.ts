@@ -1,0 +1,300 @@
+/**
+ * A Loop is a Layer that runs a Task again and again, for as long as the Layer is there.
+ *
+ * Failing is not stopping: whatever a Task does, its Loop logs the cause and goes on with the next run. A Loop ends when
+ * the Task says so ({@link end}), when its Channel has ended, when its Schedule is over, when its Layer's Scope closes,
+ * or, together with the whole agent, when the Task fails with `Unrecoverable`.
+ */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Pull from "effect/Pull"
+import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
+import type { Scope } from "effect/Scope"
+import type { Health } from "./Health.ts"
+import * as LoopRun from "./LoopRun.ts"
+import * as Pace from "./Pace.ts"
+import type { Supervisor } from "./Supervisor.ts"
+import * as Window from "./Window.ts"
+
+/**
+ * What a Task can do to the Loop that runs it. Tasks use {@link end} and {@link setPeriod}.
+ *
+ * @category services
+ */
+export class Control extends Context.Service<
+  Control,
+  {
+    /** See {@link end}. */
+    readonly end: Effect.Effect<void>
+    /** See {@link setPeriod}. */
+    readonly setPeriod: (period: Duration.Input) => Effect.Effect<void>
+  }
+>()("@observability-agents/core/Loop/Control") {}
+
+/**
+ * Ends the Loop after the run that is in work now. Of a Loop that receives, other messages in work are finished too.
+ *
+ * @category control
+ */
+export const end: Effect.Effect<void, never, Control> = Effect.flatMap(Control, (control) => control.end)
+
+/**
+ * Changes the time from the start of one run to the start of the next, from the next run on. A period that is not
+ * longer than 0 and finite is a defect. It means nothing to a Loop that does not run by time.
+ *
+ * @category control
+ */
+export const setPeriod = (period: Duration.Input): Effect.Effect<void, never, Control> =>
+  Effect.flatMap(Control, (control) => control.setPeriod(period))
+
+/**
+ * What every Loop can be told besides what its kind asks for.
+ *
+ * @category models
+ */
+export interface Options<R = never> {
+  /** Runs once when the Loop has ended, for whatever reason. Close here what the Loop sends by, so that the end travels on. */
+  readonly onEnd?: Effect.Effect<void, never, R> | undefined
+  /**
+   * A run, or a message in work, that takes this long counts as failing in Health, since a Task that hangs reports
+   * nothing. 15 minutes unless given, for a first sweep may be long and may wait for room downstream. `Infinity` for a
+   * Task whose runs may take any time.
+   */
+  readonly stuckAfter?: Duration.Input | undefined
+}
+
+/**
+ * What a Loop needs: what its Task needs, save what each run is given, and the two services that it reports to.
+ *
+ * @category models
+ */
+export type Services<R> = Supervisor | Health | Exclude<R, Scope | Control>
+
+/**
+ * Runs a Task at a fixed rate, each time with the Window that it has to cover.
+ *
+ * The first run is at once, the next ones at multiples of the period after it, however long the runs take. A run that
+ * takes longer than the period is followed by one run at once, never by all those it made late. The pace follows the
+ * monotonic clock, so setting the system's time disturbs only the Windows.
+ *
+ * A Window ends at the moment its run begins. It starts where the last run that succeeded ended; with `committed`, at
+ * the instant that was last committed durably, which is read anew for each run. What a failed run had to cover is
+ * therefore part of the next one's Window. A period that is not longer than 0 and finite is a defect when the Layer is
+ * built, as is a jitter outside of 0 to 1.
+ *
+ * @category constructors
+ */
+export const periodic = <E, R, E2 = never, R2 = never, E3 = never, R3 = never, R4 = never>(
+  name: string,
+  options: Options<R4> & {
+    /** From the start of one run to the start of the next. */
+    readonly period: Duration.Input
+    /** Up to what fraction of the period, 0 to 1, each run after the first is late by chance. 0 unless given. */
+    readonly jitter?: number | undefined
+    /** Where the first Window starts if nothing was committed. Asked until it answers, and then remembered. */
+    readonly from: Effect.Effect<DateTime.Utc, E2, R2>
+    /** The last committed end, if there is one. */
+    readonly committed?: Effect.Effect<Option.Option<DateTime.Utc>, E3, R3> | undefined
+  },
+  task: (window: Window.Window) => Effect.Effect<void, E, R>
+): Layer.Layer<never, never, Services<R | R2 | R3 | R4>> =>
+  layer(
+    Effect.gen(function* () {
+      const initial = yield* positive(name, options.period)
+      const jitter = options.jitter ?? 0
+      if (!(jitter >= 0 && jitter <= 1)) {
+        return yield* Effect.die(new RangeError(`Loop "${name}" needs a jitter from 0 to 1, not ${jitter}`))
+      }
+      let start: DateTime.Utc | undefined
+      const run = Effect.gen(function* () {
+        const committed = options.committed === undefined ? Option.none() : yield* options.committed
+        const from = Option.getOrUndefined(committed) ?? (start ??= yield* options.from)
+        const window = Window.make(from, yield* DateTime.now)
+        yield* task(window)
+        if (options.committed === undefined) start = window.to
+      })
+      yield* launch(name, options, (loop, period) =>
+        Effect.gen(function* () {
+          const pace = yield* Pace.make
+          while (true) {
+            yield* loop.run(run)
+            if (loop.ended()) return
+            yield* pace.next(period() ?? initial, jitter)
+          }
+        })
+      )
+    })
+  )
+
+/**
+ * Runs a Task for each message of a Channel, in their order, until the Channel has ended and is empty. Instead of a
+ * Channel's receiver, any Effect may be given that waits for the next message: where it fails, that is logged and it is
+ * asked again after a while, half a second first and at most 30 seconds; where it fails with `Cause.Done`, the Loop ends.
+ *
+ * A message whose Task failed is not handed out again. With a `concurrency` above 1 (a whole number), as many messages
+ * are in work at a time, and their order is lost. When the Scope closes, the messages in work are interrupted, and
+ * closing waits until their Tasks have cleaned up.
+ *
+ * @category constructors
+ */
+export const receive = <A, E, R, E2 = never, R2 = never, R4 = never>(
+  name: string,
+  source: Queue.Dequeue<A, Cause.Done> | Effect.Effect<A, E2, R2>,
+  task: (message: A) => Effect.Effect<void, E, R>,
+  options?: Options<R4> & {
+    /** How many messages are in work at a time. 1 unless given. */
+    readonly concurrency?: number | undefined
+  }
+): Layer.Layer<never, never, Services<R | R2 | R4>> =>
+  layer(
+    Effect.gen(function* () {
+      const concurrency = options?.concurrency ?? 1
+      if (!Number.isInteger(concurrency) || concurrency < 1) {
+        return yield* Effect.die(
+          new RangeError(
+            `Loop "${name}" needs a concurrency that is a whole number of at least 1, not ${concurrency}`
+          )
+        )
+      }
+      yield* launch(name, options, (loop) => {
+        const next = Queue.isDequeue(source) ? Queue.take(source) : patient(source, loop)
+        const worker = (slot: number) =>
+          Effect.catchCause(loop.each(slot, next, task), (cause) =>
+            Pull.isDoneCause(cause) ? Effect.void : loop.broke(cause)
+          )
+        return Effect.gen(function* () {
+          const fibers: Array<Fiber.Fiber<void>> = []
+          // A worker that waits for a message does not notice the end. Those in work do, when they are done.
+          loop.onEnded(() =>
+            fibers.forEach((fiber, slot) => {
+              if (!loop.busy(slot)) fiber.interruptUnsafe()
+            })
+          )
+          for (let slot = 0; slot < concurrency; slot++) fibers.push(yield* Effect.forkChild(worker(slot)))
+          // All of them are over before the Loop is: only then may it close what they send by.
+          yield* Effect.ensuring(Fiber.awaitAll(fibers), Fiber.interruptAll(fibers))
+        })
+      })
+    })
+  )
+
+/**
+ * Runs a Task once, at once.
+ *
+ * @category constructors
+ */
+export const once = <E, R, R4 = never>(
+  name: string,
+  task: Effect.Effect<void, E, R>,
+  options?: Options<R4>
+): Layer.Layer<never, never, Services<R | R4>> => layer(launch(name, options, (loop) => loop.run(task)))
+
+/**
+ * Runs a Task at once and then by a Schedule, until that is over. The Schedule is given how each run came out. After
+ * {@link setPeriod} the Loop runs at that fixed rate and no longer by the Schedule.
+ *
+ * @category constructors
+ */
+export const make = <E, R, R2 = never, R4 = never>(
+  name: string,
+  schedule: Schedule.Schedule<unknown, Exit.Exit<void, E>, never, R2>,
+  task: Effect.Effect<void, E, R>,
+  options?: Options<R4>
+): Layer.Layer<never, never, Services<R | R2 | R4>> =>
+  layer(
+    launch(name, options, (loop, period) =>
+      Effect.gen(function* () {
+        const step = yield* Schedule.toStepWithSleep(schedule)
+        const pace = yield* Pace.make
+        let exit: Exit.Exit<void, E> = Exit.void
+        const run = Effect.onExit(task, (result) =>
+          Effect.sync(() => {
+            exit = result
+          })
+        )
+        while (true) {
+          if (period() === undefined) yield* pace.restart
+          yield* loop.run(run)
+          if (loop.ended()) return
+          const fixed = period()
+          const over =
+            fixed === undefined
+              ? yield* Pull.catchDone(Effect.as(step(exit), false), () => Effect.succeed(true))
+              : yield* Effect.as(pace.next(fixed, 0), false)
+          if (over) return
+        }
+      })
+    )
+  )
+
+// ---------------------------------------------------------------------------------------------------------------------
+
+/** Forks the Loop into the Scope of its Layer, with everything around it that is the same for all kinds. */
+const launch = Effect.fnUntraced(function* <R, R4>(
+  name: string,
+  options: Options<R4> | undefined,
+  program: (loop: LoopRun.LoopRun, period: () => number | undefined) => Effect.Effect<void, never, R>
+) {
+  const loop = yield* LoopRun.make(name, options?.stuckAfter)
+  let period: number | undefined
+  const control = Control.of({
+    end: loop.end,
+    setPeriod: (input) =>
+      Effect.map(positive(name, input), (millis) => {
+        period = millis
+      })
+  })
+  yield* program(loop, () => period).pipe(
+    Effect.ensuring(options?.onEnd ?? Effect.void),
+    Effect.catchCause(loop.broke),
+    Effect.provideService(Control, control),
+    Effect.annotateLogs({ loop: name }),
+    Effect.forkScoped
+  )
+})
+
+const layer = <R>(effect: Effect.Effect<void, never, R>): Layer.Layer<never, never, Services<R>> =>
+  // SAFETY: `launch` has provided Control and each run's Scope, and the Layer provides its own Scope: what is left of
+  // the requirements is what Services says. TypeScript cannot see that for an R that is not known yet.
+  Layer.effectDiscard(effect) as Layer.Layer<never, never, Services<R>>
+
+const positive = (name: string, input: Duration.Input): Effect.Effect<number> =>
+  Effect.suspend(() => {
+    const millis = Duration.toMillis(input)
+    return millis > 0 && Number.isFinite(millis)
+      ? Effect.succeed(millis)
+      : Effect.die(new RangeError(`Loop "${name}" needs a period longer than 0 and finite, not ${millis} ms`))
+  })
+
+/** Asks for the next message until there is one, more and more patiently while asking fails. */
+const patient = <A, E, R>(
+  source: Effect.Effect<A, E, R>,
+  loop: LoopRun.LoopRun
+): Effect.Effect<A, Cause.Done, R> => {
+  // To wait for a message without failing, for as long as a failure would have been waited out, is to work again.
+  const again = Effect.scopedWith((scope) =>
+    Effect.andThen(Effect.forkIn(Effect.delay(loop.well, MAX_DELAY_MILLIS), scope), source)
+  )
+  return Effect.gen(function* () {
+    let exit = yield* Effect.exit(source)
+    for (let delay = MIN_DELAY_MILLIS; Exit.isFailure(exit); delay = Math.min(delay * 2, MAX_DELAY_MILLIS)) {
+      if (Pull.isDoneCause(exit.cause)) return yield* Cause.done()
+      yield* loop.failed(exit.cause)
+      if (loop.ended()) return yield* Cause.done()
+      yield* Effect.sleep(delay)
+      exit = yield* Effect.exit(again)
+    }
+    return exit.value
+  })
+}
+
+const MIN_DELAY_MILLIS = 500
+const MAX_DELAY_MILLIS = 30_000

@@ -1,0 +1,261 @@
+/**
+ * What surrounds the runs of one Loop's Task: each run's Scope and span, what Health, the log and metrics learn of it,
+ * and the ways a Loop comes to its end.
+ *
+ * Channels carry every message of an agent through here, so what a run that went well costs is kept small: spans only
+ * where somebody traces, Health once a second and on change, metrics and the probe for hanging read only when asked.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
+import * as FailureLog from "./FailureLog.ts"
+import { Health, type Stuck } from "./Health.ts"
+import { Supervisor, Unrecoverable } from "./Supervisor.ts"
+
+/**
+ * The runs of one Loop.
+ *
+ * @category models
+ */
+export interface LoopRun {
+  /** Runs the Task once, and never fails. */
+  readonly run: <E, R>(task: Effect.Effect<void, E, R>) => Effect.Effect<void, never, Exclude<R, Scope.Scope>>
+  /**
+   * Runs the Task for one message after the other that `next` gives, until the Loop is to end. Fails as `next` does.
+   * `slot` tells those apart that do so at the same time, from 0 on.
+   */
+  readonly each: <A, E, R, E2, R2>(
+    slot: number,
+    next: Effect.Effect<A, E2, R2>,
+    task: (message: A) => Effect.Effect<void, E, R>
+  ) => Effect.Effect<void, E2, Exclude<R | R2, Scope.Scope>>
+  /** Whether a run is in work in this slot. */
+  readonly busy: (slot: number) => boolean
+  /** Whether the Loop is to end. */
+  readonly ended: () => boolean
+  /** Ends the Loop after the runs in work, and calls what `onEnded` left. */
+  readonly end: Effect.Effect<void>
+  /** Leaves a function to be called when the Loop is to end. */
+  readonly onEnded: (f: () => void) => void
+  /**
+   * Takes note that the Loop's work failed outside of a run. Runs do it by themselves: the cause is logged, Health told,
+   * and where the cause holds `Unrecoverable`, the Loop and the agent end.
+   */
+  readonly failed: (cause: Cause.Cause<unknown>) => Effect.Effect<void>
+  /** Takes note that the Loop works, or works again. */
+  readonly well: Effect.Effect<void>
+  /** Ends the agent because the Loop itself broke, which no Task can bring about. */
+  readonly broke: (cause: Cause.Cause<unknown>) => Effect.Effect<void>
+}
+
+/**
+ * Begins the runs of the Loop `name`, and ends their metrics and their part in Health with the Scope.
+ *
+ * @category constructors
+ */
+export const make = Effect.fnUntraced(function* (
+  name: string,
+  stuckAfter: Duration.Input = "15 minutes"
+): Effect.fn.Return<LoopRun, never, Health | Supervisor | Scope.Scope> {
+  const health = yield* Health
+  const supervisor = yield* Supervisor
+  const clock = yield* Clock.clockWith(Effect.succeed)
+  const stuckMillis = Duration.toMillis(stuckAfter)
+  const log = FailureLog.make({ failed: "Loop run failed", recovered: "Loop recovered" })
+  const busySince: Array<number | undefined> = []
+  let runs = 0
+  let failures = 0
+  let told = Number.NEGATIVE_INFINITY
+  let ended = false
+  let onEnded = () => {}
+
+  yield* health.watch(
+    name,
+    Effect.sync(() => {
+      const since = Math.min(...busySince.filter((time) => time !== undefined))
+      if (clock.currentTimeMillisUnsafe() - since < stuckMillis) return Option.none<Stuck>()
+      const stuck = {
+        since: DateTime.makeUnsafe(since),
+        reason: "a run that began then has not come to its end"
+      }
+      return Option.some(stuck)
+    })
+  )
+  yield* Effect.acquireRelease(
+    Effect.contextWith((context: Context.Context<never>) =>
+      Effect.sync(() => [
+        counter("loop_runs", "Runs of the Loop that came to an end", name, () => runs, context),
+        counter("loop_failures", "Runs of the Loop that failed", name, () => failures, context)
+      ])
+    ),
+    (registrations) => Effect.sync(() => registrations.forEach((registration) => registration.remove()))
+  )
+
+  const end = Effect.sync(() => {
+    if (ended) return
+    ended = true
+    onEnded()
+  })
+
+  const well = Effect.andThen(health.succeeded(name), log.recovered)
+  const failed = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
+    yield* health.failed(name, FailureLog.describe(cause))
+    const error = findUnrecoverable(cause)
+    if (error === undefined) return yield* log.failed(cause)
+    yield* Effect.logError("The agent cannot go on", cause)
+    yield* supervisor.fail(error)
+    yield* end
+  })
+
+  /** Notes that the run in this slot came to a good end, and answers whether that is to be told. */
+  const succeeded = (slot: number): boolean => {
+    const began = busySince[slot] ?? told
+    busySince[slot] = undefined
+    runs += 1
+    if (!log.failing() && began - told < TELL_MILLIS) return false
+    told = began
+    return true
+  }
+  const runFailed = (slot: number, cause: Cause.Cause<unknown>): Effect.Effect<void> => {
+    runs += 1
+    failures += 1
+    // In work until it is noted: what is not in work is interrupted when the Loop ends.
+    return Effect.map(failed(cause), () => {
+      busySince[slot] = undefined
+    })
+  }
+
+  const broke = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
+    yield* Effect.logFatal("A Loop broke", cause)
+    yield* supervisor.fail(
+      new Unrecoverable({
+        exitCode: INTERNAL_ERROR,
+        message: `Loop "${name}" broke, which is a defect of this program: ${FailureLog.describe(cause)}`,
+        cause: Cause.squash(cause)
+      })
+    )
+  })
+
+  const span = { root: true, attributes: { loop: name } } as const
+  const traced = Effect.withFiber((fiber) => {
+    const { tracer } = fiber.cache
+    return Effect.succeed(tracer !== undefined && tracer !== Tracer.nativeTracer)
+  })
+
+  const run = <E, R>(task: Effect.Effect<void, E, R>): Effect.Effect<void, never, Exclude<R, Scope.Scope>> =>
+    Effect.flatMap(traced, (tracing) => {
+      busySince[0] = clock.currentTimeMillisUnsafe()
+      const scoped = Effect.scoped(task)
+      return Effect.matchCauseEffect(tracing ? Effect.withSpan(scoped, `Loop.${name}`, span) : scoped, {
+        onSuccess: () => (succeeded(0) ? well : Effect.void),
+        // An interruption of the Loop passes by here: what comes in is the run's own doing.
+        onFailure: (cause) => runFailed(0, cause)
+      })
+    })
+
+  const each = <A, E, R, E2, R2>(
+    slot: number,
+    next: Effect.Effect<A, E2, R2>,
+    task: (message: A) => Effect.Effect<void, E, R>
+  ): Effect.Effect<void, E2, Exclude<R | R2, Scope.Scope>> =>
+    Effect.flatMap(traced, (tracing) => {
+      // What is rarely needed is kept out of the way of each message: failures are caught, success is told and a Scope
+      // that something was put into is closed around a stretch of messages, which stops where one of these is due.
+      let scope = Scope.makeUnsafe()
+      let tell = false
+      const one = Effect.flatMap(next, (message) => {
+        busySince[slot] = clock.currentTimeMillisUnsafe()
+        const started = start(task, message)
+        return tracing ? Effect.withSpan(started, `Loop.${name}`, span) : started
+      })
+      const stretch = Effect.whileLoop({
+        while: () => !ended && !tell && unused(scope),
+        body: () => one,
+        step: () => {
+          if (unused(scope)) tell = succeeded(slot)
+        }
+      })
+      const busy = () => busySince[slot] !== undefined
+      return Effect.whileLoop({
+        while: () => !ended,
+        body: () => {
+          scope = Scope.makeUnsafe()
+          tell = false
+          return Effect.matchCauseEffect(Scope.use(stretch, scope), {
+            onSuccess: () => (tell || (busy() && succeeded(slot)) ? well : Effect.void),
+            onFailure: (cause) =>
+              // SAFETY: outside of a run, nothing but `next` can have failed.
+              busy() ? runFailed(slot, cause) : Effect.failCause(cause as Cause.Cause<E2>)
+          })
+        },
+        step: () => {}
+      })
+    })
+
+  return {
+    run,
+    each,
+    busy: (slot) => busySince[slot] !== undefined,
+    ended: () => ended,
+    end,
+    onEnded: (f) => {
+      onEnded = f
+    },
+    failed,
+    well,
+    broke
+  }
+})
+
+const TELL_MILLIS = 1000
+const INTERNAL_ERROR = 70
+
+const unused = (scope: Scope.Scope): boolean => scope.state._tag === "Empty"
+
+/** A Task may throw before it is an Effect: that is a failed run too. */
+const start = <A, E, R>(
+  task: (message: A) => Effect.Effect<void, E, R>,
+  message: A
+): Effect.Effect<void, E, R> => {
+  try {
+    return task(message)
+  } catch (defect) {
+    return Effect.die(defect)
+  }
+}
+
+const findUnrecoverable = (cause: Cause.Cause<unknown>): Unrecoverable | undefined => {
+  for (const reason of cause.reasons) {
+    const error = Cause.isFailReason(reason)
+      ? reason.error
+      : Cause.isDieReason(reason)
+        ? reason.defect
+        : undefined
+    if (error instanceof Unrecoverable) return error
+  }
+  return undefined
+}
+
+const counter = (
+  id: string,
+  description: string,
+  loop: string,
+  count: () => number,
+  context: Context.Context<never>
+): Metric.Registration =>
+  Metric.registerUnsafe(
+    Metric.counter(id, { description, attributes: { loop }, incremental: true }),
+    context,
+    {
+      get: () => ({ count: count(), incremental: true }),
+      update: () => {},
+      modify: () => {}
+    }
+  )

@@ -1,0 +1,266 @@
+import { assert, describe, it } from "@effect/vitest"
+import { DateTime, Schema } from "effect"
+import * as FastCheck from "fast-check"
+import type { Outcome, RunSnapshot, TaskSnapshot } from "../src/RunSnapshot.ts"
+import * as RunTracker from "../src/RunTracker.ts"
+import { TrackedRun } from "../src/TrackedRun.ts"
+import { at, breach, fold, told } from "./support/runs.ts"
+
+// The life of one run in a tool, in whole seconds, from which a snapshot can be taken at any moment.
+
+interface Attempt {
+  readonly key: string
+  readonly attempt: number
+  readonly begin: number
+  readonly end: number
+  readonly outcome: Outcome
+}
+interface Life {
+  readonly openings: ReadonlyArray<{
+    readonly begin: number
+    readonly end: number
+    readonly outcome: Outcome
+  }>
+  readonly attempts: ReadonlyArray<Attempt>
+}
+
+const outcome = FastCheck.constantFrom<Outcome>("Completed", "CompletedWithWarnings", "Failed")
+
+const life: FastCheck.Arbitrary<Life> = FastCheck.array(
+  FastCheck.record({
+    gap: FastCheck.integer({ min: 1, max: 20 }),
+    outcome,
+    attempts: FastCheck.array(
+      FastCheck.record({
+        key: FastCheck.constantFrom("a", "b", "a/b@0"),
+        gap: FastCheck.integer({ min: 0, max: 3 }),
+        length: FastCheck.integer({ min: 0, max: 9 }),
+        outcome
+      }),
+      { maxLength: 5 }
+    )
+  }),
+  { minLength: 1, maxLength: 3 }
+).map((openings) => {
+  let clock = 0
+  const attempts: Array<Attempt> = []
+  const counts = new Map<string, number>()
+  return {
+    openings: openings.map((opening) => {
+      clock += opening.gap
+      const begin = clock
+      const ends = new Map<string, number>()
+      for (const { gap, key, length, outcome } of opening.attempts) {
+        const start = (ends.get(key) ?? begin) + gap
+        const attempt = counts.get(key) ?? 0
+        counts.set(key, attempt + 1)
+        ends.set(key, start + length + 1)
+        attempts.push({ key, attempt, begin: start, end: start + length, outcome })
+        clock = Math.max(clock, start + length)
+      }
+      clock += 1
+      return { begin, end: clock, outcome: opening.outcome }
+    }),
+    attempts
+  }
+})
+
+/** What the tool leaves out or garbles in one snapshot. */
+interface Gaps {
+  readonly startedAt: "told" | "absent" | "zero"
+  readonly endedAt: "told" | "absent" | "zero"
+  readonly counts: boolean
+  /** Whether a task's attempt is left out, by its place. */
+  readonly without: ReadonlyArray<boolean>
+  readonly taskTimes: boolean
+}
+
+const nothingMissing: Gaps = {
+  startedAt: "told",
+  endedAt: "told",
+  counts: true,
+  without: [],
+  taskTimes: true
+}
+const word = FastCheck.constantFrom("told" as const, "told" as const, "absent" as const, "zero" as const)
+const gaps: FastCheck.Arbitrary<Gaps> = FastCheck.record({
+  startedAt: word,
+  endedAt: word,
+  counts: FastCheck.boolean(),
+  without: FastCheck.array(FastCheck.boolean(), { maxLength: 6 }),
+  taskTimes: FastCheck.boolean()
+})
+
+const complete = gaps.map((gaps): Gaps => ({ ...gaps, without: [] }))
+const timely = gaps.map((gaps): Gaps => ({ ...gaps, startedAt: "told", endedAt: "told", taskTimes: true }))
+
+const take = (life: Life, moment: number, missing: Gaps): RunSnapshot => {
+  const index = life.openings.findLastIndex((opening) => opening.begin <= moment)
+  const opening = life.openings[index]
+  const first = life.openings[0]
+  const given = (told: Gaps["startedAt"], seconds: number | undefined) =>
+    told === "absent" || seconds === undefined
+      ? undefined
+      : told === "zero"
+        ? DateTime.makeUnsafe(0)
+        : at(seconds)
+  const hasEnded = opening !== undefined && opening.end <= moment
+  return {
+    pipeline: { key: "p" },
+    run: { key: "r" },
+    tool: "tool",
+    observedAt: at(moment),
+    phase: opening === undefined ? "Pending" : hasEnded ? opening.outcome : "Running",
+    startedAt: given(missing.startedAt, opening === undefined ? undefined : first?.begin),
+    endedAt: given(missing.endedAt, hasEnded ? opening.end : undefined),
+    reopening: missing.counts && index >= 0 ? index : undefined,
+    messages: opening === undefined ? [] : [{ key: `m${index}`, level: "INFO", message: "x" }],
+    tasks: life.attempts
+      .filter((attempt, place) => attempt.begin <= moment && missing.without[place] !== true)
+      .map((attempt): TaskSnapshot => ({
+        key: attempt.key,
+        attempt: attempt.attempt,
+        phase: attempt.end <= moment ? attempt.outcome : "Running",
+        startedAt: missing.taskTimes ? at(attempt.begin) : undefined,
+        endedAt: missing.taskTimes && attempt.end <= moment ? at(attempt.end) : undefined,
+        messages: attempt.end <= moment ? [{ key: "log", level: "ERROR", message: "x" }] : []
+      }))
+  }
+}
+
+const lastEnd = (life: Life): number => life.openings.at(-1)?.end ?? 0
+
+/** Snapshots at any moments, with any gaps, in any order, some twice. */
+const polls = (life: Life, from: FastCheck.Arbitrary<Gaps>) =>
+  FastCheck.array(FastCheck.tuple(FastCheck.integer({ min: 0, max: lastEnd(life) + 5 }), from), {
+    maxLength: 25
+  }).map((moments) => moments.map(([moment, missing]) => take(life, moment, missing)))
+
+const lifeAndPolls = (from: FastCheck.Arbitrary<Gaps>) =>
+  life.chain((life) => FastCheck.record({ life: FastCheck.constant(life), snapshots: polls(life, from) }))
+
+const encode = Schema.encodeSync(Schema.fromJsonString(TrackedRun))
+const decode = Schema.decodeSync(Schema.fromJsonString(TrackedRun))
+const runs = { numRuns: 500, seed: 7 }
+
+describe("RunTracker, for any life of a run", () => {
+  it("tells a legal sequence without repetition, whatever is polled, garbled and left out, in any order", () => {
+    FastCheck.assert(
+      FastCheck.property(lifeAndPolls(gaps), ({ snapshots }) => {
+        const { entries } = fold(snapshots)
+        assert.isUndefined(breach(entries), told(entries).join("\n"))
+      }),
+      runs
+    )
+  })
+
+  it("loses no end: once the newest snapshot shows one, the run is closed", () => {
+    FastCheck.assert(
+      FastCheck.property(lifeAndPolls(gaps), gaps, ({ life, snapshots }, missing) => {
+        const { entries, known } = fold([...snapshots, take(life, lastEnd(life) + 6, missing)])
+        assert.isUndefined(breach(entries), told(entries).join("\n"))
+        const last = entries.at(-1)?.event
+        assert.strictEqual(known?.phase === "Running", false)
+        assert.isTrue(last?._tag === "RunStatus" && last.taskKey === undefined && last.status !== "RUNNING")
+      }),
+      runs
+    )
+  })
+
+  it("tells the tool's last word: with all told in the newest snapshot, its outcome is the last status", () => {
+    const words = {
+      Completed: "COMPLETED",
+      CompletedWithWarnings: "COMPLETED_WITH_WARNINGS",
+      Failed: "FAILED"
+    }
+    const told = FastCheck.constant(nothingMissing)
+    FastCheck.assert(
+      FastCheck.property(lifeAndPolls(told), ({ life, snapshots }) => {
+        const { entries } = fold([...snapshots, take(life, lastEnd(life) + 6, nothingMissing)])
+        const last = entries.at(-1)?.event
+        const expected = words[life.openings.at(-1)?.outcome ?? "Failed"]
+        assert.strictEqual(last?._tag === "RunStatus" ? last.status : undefined, expected)
+      }),
+      runs
+    )
+  })
+
+  it("tells all of it when every moment is polled: each opening, and the end of each attempt", () => {
+    FastCheck.assert(
+      FastCheck.property(life, (life) => {
+        const moments = Array.from({ length: lastEnd(life) + 2 }, (_, moment) =>
+          take(life, moment, nothingMissing)
+        )
+        const { entries } = fold(moments)
+        const statuses = entries.filter(
+          ({ event }) => event._tag === "RunStatus" && event.taskKey === undefined
+        )
+        assert.strictEqual(statuses.length, 2 * life.openings.length)
+        for (const { attempt, key } of life.attempts) {
+          const of = `${key.replaceAll("/", "%2F").replaceAll("@", "%40")}@${attempt}`
+          const isTold = entries.some(({ id }) => id.includes(`/${of}:`) || id.endsWith(`/${of}/msg:~end`))
+          assert.isTrue(isTold, `${of} in\n${told(entries).join("\n")}`)
+          assert.isTrue(entries.some(({ id }) => id === `p/r/${of}/msg:log`))
+        }
+        assert.isUndefined(breach(entries))
+      }),
+      runs
+    )
+  })
+
+  it("invents nothing: no more openings of the run and no more ends of tasks than there were", () => {
+    FastCheck.assert(
+      // A tool that leaves out tasks and times cannot be told from one that is late: then, what may be news is told.
+      FastCheck.property(
+        FastCheck.oneof(lifeAndPolls(complete), lifeAndPolls(timely)),
+        ({ life, snapshots }) => {
+          const { entries } = fold(snapshots)
+          const statuses = entries.flatMap(({ event }) => (event._tag === "RunStatus" ? [event] : []))
+          const openings = statuses.filter(
+            (status) => status.taskKey === undefined && status.status === "RUNNING"
+          )
+          assert.isAtMost(openings.length, life.openings.length, told(entries).join("\n"))
+          for (const key of new Set(life.attempts.map((attempt) => attempt.key))) {
+            const ends = statuses.filter((status) => status.taskKey === key && status.status !== "RUNNING")
+            const attempts = life.attempts.filter((attempt) => attempt.key === key)
+            assert.isAtMost(ends.length, attempts.length, told(entries).join("\n"))
+          }
+        }
+      ),
+      runs
+    )
+  })
+
+  it("ignores what it has seen: a second pass over the same snapshots tells nothing", () => {
+    FastCheck.assert(
+      FastCheck.property(lifeAndPolls(gaps), ({ snapshots }) => {
+        const { known } = fold(snapshots)
+        const newest = snapshots.toSorted((a, b) => DateTime.Order(a.observedAt, b.observedAt)).at(-1)
+        if (newest === undefined) return
+        const same = snapshots.filter(
+          (one) => one !== newest && DateTime.isLessThan(one.observedAt, newest.observedAt)
+        )
+        assert.deepStrictEqual(told(fold(same, known).entries), [])
+      }),
+      runs
+    )
+  })
+
+  it("knows as much after its TrackedRun went through JSON, at every step", () => {
+    FastCheck.assert(
+      FastCheck.property(lifeAndPolls(gaps), ({ snapshots }) => {
+        let direct: TrackedRun | undefined
+        let stored: TrackedRun | undefined
+        for (const snapshot of snapshots) {
+          const one = RunTracker.track(direct, snapshot)
+          const other = RunTracker.track(stored, snapshot)
+          assert.deepStrictEqual(told(other.entries), told(one.entries))
+          assert.strictEqual(encode(other.known), encode(one.known))
+          direct = one.known
+          stored = decode(encode(other.known))
+        }
+      }),
+      { numRuns: 300, seed: 7 }
+    )
+  })
+})
