@@ -1,0 +1,64 @@
+/**
+ * A whole agent in virtual time: its Loops, the Outbox, the sender and the heartbeat, between the fakes of its tool and
+ * the fake Observability server, all inside the process. Under TestClock a day takes as long as the work of a day does.
+ */
+import * as Agent from "@observability-agents/core/Agent"
+import type { Health } from "@observability-agents/core/Health"
+import type { Outbox } from "@observability-agents/core/Outbox"
+import { Supervisor } from "@observability-agents/core/Supervisor"
+import type { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
+import * as Clock from "effect/Clock"
+import type * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { FakeObservability } from "./FakeObservability.ts"
+import * as SettingsFixture from "./SettingsFixture.ts"
+import * as TestNetwork from "./TestNetwork.ts"
+
+/** What the agent finds around it. */
+export interface Options {
+  /** The fakes of the tool, by the host that the agent's settings name. */
+  readonly hosts: TestNetwork.Hosts
+  /** The agent's own settings, and whatever of the shared ones shall not be as by default. */
+  readonly settings: SettingsFixture.Tables
+}
+
+/**
+ * A Monday morning, in milliseconds since 1970: a moment to set TestClock to before anything is made. TestClock begins in
+ * 1970, and a time of that year is what tools send for "none".
+ */
+export const START = Date.UTC(2026, 0, 5, 8)
+
+/**
+ * Starts the agent against a fake server of its own, and stops it with the scope. The fake server, the Outbox and the
+ * Supervisor can be asked what became of it. A Clock that stands in 1970 is refused: set it to {@link START} first.
+ */
+export const layer = <E>(
+  agent: Agent.Agent<E>,
+  options: Options
+): Layer.Layer<FakeObservability | Outbox | Health | Supervisor, E | Config.ConfigError> =>
+  Agent.layer(agent, { version: "0.0.0-test" }).pipe(
+    Layer.provide(clockIsSet),
+    Layer.provideMerge(Supervisor.layer),
+    Layer.provide(Layer.merge(SettingsFixture.layer(options.settings), network(options.hosts))),
+    Layer.provideMerge(FakeObservability.layer)
+  )
+
+const network = (hosts: TestNetwork.Hosts): Layer.Layer<HttpTransport, never, FakeObservability> =>
+  Layer.unwrap(
+    Effect.map(FakeObservability, ({ baseUrl, client }) =>
+      TestNetwork.layer({ [new URL(baseUrl).host]: client, ...hosts })
+    )
+  )
+
+const clockIsSet = Layer.effectDiscard(
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    now < Date.UTC(1971, 0)
+      ? Effect.die(
+          new Error(
+            "AgentFixture: the Clock stands in 1970; say `yield* TestClock.setTime(AgentFixture.START)` first"
+          )
+        )
+      : Effect.void
+  )
+)

@@ -1,0 +1,63 @@
+/**
+ * The fake Observability server on a real port of the loopback interface, over `node:http`: for clients that need
+ * sockets, such as programs under test. Its time is that of the clock it runs on.
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as Effect from "effect/Effect"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as NodeHttp from "node:http"
+import { FakeObservability, type Options } from "./FakeObservability.ts"
+import * as Fake from "./FakeObservability.ts"
+
+/** Where to listen, besides the setup of the server. */
+export interface ServeOptions extends Omit<Options, "origin"> {
+  /** A port of 127.0.0.1; by default any that is free. */
+  readonly port?: number | undefined
+}
+
+/** The fake server on a port. Its `baseUrl` tells which; its `client` works as well. A port that is taken is a defect. */
+export const layer = (options: ServeOptions = {}): Layer.Layer<FakeObservability> =>
+  Layer.effect(FakeObservability, make(options))
+
+/** Serves a fake server until the scope closes, which cuts all connections. */
+export const make = Effect.fnUntraced(function* (
+  options: ServeOptions = {}
+): Effect.fn.Return<FakeObservability["Service"], never, Scope.Scope> {
+  const scope = yield* Effect.scope
+  const fake = yield* Fake.make(options)
+  const answer = Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    // Interruptible, which a server's handler is not by itself: otherwise a request without an answer would outlive its client.
+    return yield* Effect.catchTag(Effect.interruptible(fake.handle(request)), "ConnectionDropped", () =>
+      Effect.sync(() => {
+        NodeHttpServerRequest.toServerResponse(request).destroy()
+        return HttpServerResponse.empty()
+      })
+    )
+  })
+  const handler = yield* NodeHttpServer.makeHandler(answer, { scope })
+  const server = yield* Effect.acquireRelease(
+    Effect.callback<NodeHttp.Server>((resume) => {
+      const created = NodeHttp.createServer(handler)
+      created.once("error", (error) => resume(Effect.die(error)))
+      created.listen(options.port ?? 0, "127.0.0.1", () => resume(Effect.succeed(created)))
+    }),
+    (running) =>
+      Effect.callback<void>((resume) => {
+        running.close(() => resume(Effect.void))
+        running.closeAllConnections()
+      })
+  )
+  const address = server.address()
+  const port = typeof address === "object" && address !== null ? address.port : 0
+  const baseUrl = `http://127.0.0.1:${port}${new URL(fake.baseUrl).pathname.replace(/\/$/, "")}`
+  return {
+    ...fake,
+    baseUrl,
+    settings: { observability: { ...fake.settings.observability, base_url: baseUrl } }
+  }
+})

@@ -1,0 +1,38 @@
+/**
+ * Settings for tests: a ConfigProvider that holds what every agent requires, to which a test adds what it is about. The
+ * names are those of the settings file: table, then key.
+ */
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { FakeObservability } from "./FakeObservability.ts"
+
+/** Settings as the file writes them: tables of keys. */
+export type Tables = Readonly<Record<string, Readonly<Record<string, unknown>>>>
+
+/**
+ * What is set where a test says nothing else: the identity `test-agent` of the agent type `test`, and the given server.
+ * Tables of `overrides` add to these, key by key.
+ */
+export const tables = (
+  server: { readonly baseUrl: string; readonly key: Redacted.Redacted },
+  overrides: Tables = {}
+): Tables => {
+  const merged: Record<string, Record<string, unknown>> = {
+    core: { agent_type: "test", agent_key: "test-agent", state_path: ":memory:" },
+    observability: { base_url: server.baseUrl, service_account_key: Redacted.value(server.key) }
+  }
+  for (const [table, keys] of Object.entries(overrides)) merged[table] = { ...merged[table], ...keys }
+  return merged
+}
+
+/**
+ * Makes these settings, with the fake server's address and key, the ConfigProvider of what it is provided to.
+ */
+export const layer = (overrides: Tables = {}): Layer.Layer<never, never, FakeObservability> =>
+  Layer.unwrap(
+    Effect.map(FakeObservability, (server) =>
+      ConfigProvider.layer(ConfigProvider.fromUnknown(tables(server, overrides)))
+    )
+  )

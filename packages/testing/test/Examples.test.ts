@@ -1,0 +1,82 @@
+import { NodeServices } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { FakeObservability } from "@observability-agents/testing/FakeObservability"
+import * as EventLog from "@observability-agents/testing/EventLog"
+import * as NodeFakeObservability from "@observability-agents/testing/NodeFakeObservability"
+import { Effect, Redacted, Stream } from "effect"
+import { ChildProcess } from "effect/process"
+import { tmpdir } from "node:os"
+import { fileURLToPath } from "node:url"
+
+const example = (name: string) => fileURLToPath(new URL(`../../../examples/${name}.ts`, import.meta.url))
+
+/** Runs a script as a user would, in a process of its own, in a folder without a settings file. */
+const run = Effect.fnUntraced(
+  function* (script: string, env: Record<string, string>) {
+    const child = yield* ChildProcess.make(
+      process.execPath,
+      ["--conditions=@observability-agents/source", script],
+      { cwd: tmpdir(), env, extendEnv: true }
+    )
+    const [output, exitCode] = yield* Effect.all(
+      [Stream.mkString(Stream.decodeText(child.all)), child.exitCode],
+      { concurrency: "unbounded" }
+    )
+    return { output, exitCode: Number(exitCode) }
+  },
+  Effect.scoped,
+  Effect.provide(NodeServices.layer)
+)
+
+describe("the example scripts", () => {
+  for (const script of ["report-effect", "report-promise", "report-sync"]) {
+    it.live(
+      `${script} delivers its four events in order`,
+      () =>
+        Effect.gen(function* () {
+          const server = yield* FakeObservability
+          const { exitCode, output } = yield* run(example(script), {
+            DK_OBSERVABILITY_BASE_URL: server.baseUrl,
+            DK_OBSERVABILITY_SERVICE_ACCOUNT_KEY: Redacted.value(server.key)
+          })
+          assert.strictEqual(output, "4 events accepted\n")
+          assert.strictEqual(exitCode, 0)
+          assert.deepStrictEqual((yield* server.events).map(EventLog.title), [
+            "RUNNING",
+            "message INFO",
+            "metric rows",
+            "COMPLETED"
+          ])
+        }).pipe(Effect.provide(NodeFakeObservability.layer())),
+      30_000
+    )
+
+    it.live(
+      `${script} says what the server has against its key, and shows no secret`,
+      () =>
+        Effect.gen(function* () {
+          const server = yield* FakeObservability
+          const { exitCode, output } = yield* run(example(script), {
+            DK_OBSERVABILITY_BASE_URL: server.baseUrl,
+            DK_OBSERVABILITY_SERVICE_ACCOUNT_KEY: "not-the-key-it-knows"
+          })
+          assert.include(output, "was answered with 401")
+          assert.notInclude(output, "not-the-key-it-knows")
+          assert.notStrictEqual(exitCode, 0)
+        }).pipe(Effect.provide(NodeFakeObservability.layer())),
+      30_000
+    )
+
+    it.live(
+      `${script} lists what is missing in the settings`,
+      () =>
+        Effect.gen(function* () {
+          const { exitCode, output } = yield* run(example(script), {})
+          assert.include(output, "base_url")
+          assert.include(output, "service_account_key")
+          assert.notStrictEqual(exitCode, 0)
+        }),
+      30_000
+    )
+  }
+})
