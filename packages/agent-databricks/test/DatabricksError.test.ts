@@ -1,0 +1,93 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import * as DatabricksError from "@observability-agents/agent-databricks/DatabricksError"
+
+const read = (status: number, body: unknown, extra: Partial<DatabricksError.Answer> = {}) =>
+  DatabricksError.read({
+    status,
+    contentType: "application/json",
+    url: "https://x.example/api",
+    body: typeof body === "string" ? body : JSON.stringify(body),
+    ...extra
+  })
+const reason = (...args: Parameters<typeof read>) => {
+  const result = read(...args)
+  if (Result.isSuccess(result)) throw new Error("an error was expected")
+  return result.failure
+}
+
+describe("read", () => {
+  it("takes a JSON object with status 200 for data", () => {
+    assert.deepStrictEqual(Result.getOrThrow(read(200, { runs: [] })), { runs: [] })
+    assert.deepStrictEqual(Result.getOrThrow(read(200, "{}")), {})
+  })
+
+  it.each([
+    [401, {}, "Unauthorized"],
+    [403, { error_code: 403, message: "Invalid access token." }, "Unauthorized"],
+    [403, { error_code: "PERMISSION_DENIED", message: "no" }, "Unauthorized"],
+    [400, "Invalid Token", "Unauthorized"],
+    [404, { error_code: "RESOURCE_DOES_NOT_EXIST", message: "Run 1 does not exist" }, "NotFound"],
+    [400, { error_code: "INVALID_PARAMETER_VALUE", message: "Run 1 does not exist." }, "NotFound"],
+    [400, { error_code: "INVALID_PARAMETER_VALUE", message: "Run: 1 in job: 2 doesn't exist" }, "NotFound"],
+    [400, { error_code: "INVALID_PARAMETER_VALUE", message: "limit is too large" }, "Refused"],
+    [429, "", "RateLimited"],
+    [400, { error_code: "REQUEST_LIMIT_EXCEEDED", message: "slow down" }, "RateLimited"],
+    [500, { error_code: "INTERNAL_ERROR", message: "oops" }, "Unavailable"],
+    [502, "<html><title>Bad gateway</title></html>", "Unavailable"],
+    [503, "", "Unavailable"]
+  ] as const)("understands %i %j as %s", (status, body, tag) => {
+    assert.strictEqual(reason(status, body)._tag, tag)
+  })
+
+  it.each([
+    ["a login page", "<!doctype html><title>Sign in</title>", /web page \(Sign in\)/],
+    ["nothing", "", /empty/],
+    ["cut JSON", '{"runs": [{"run_id": 1', /only a part/],
+    ["a list", "[]", /not a JSON object/],
+    ["null", "null", /not a JSON object/],
+    ["an error report", '{"error_code":"SOMETHING_NEW","message":"so sorry"}', /so sorry/]
+  ])("does not take %s with status 200 for data", (_, body, words) => {
+    const found = reason(200, body)
+    assert.strictEqual(found._tag, "Invalid")
+    assert.match(found.words, words)
+  })
+
+  it("recognises a workspace behind a private link by where the answer came from", () => {
+    const found = reason(200, "<html></html>", {
+      url: "https://x.example/login.html?error=private-link-validation-error:1"
+    })
+    assert.strictEqual(found._tag, "Unauthorized")
+    assert.match(found.words, /private link/)
+  })
+
+  it.each([
+    [{ error: "old style" }, "old style"],
+    [{ detail: "scim style", status: "409", scimType: "x" }, "x: scim style"],
+    [{ error: "invalid_client", error_description: "who are you" }, "who are you"],
+    ["SOME_CODE: plain words", "SOME_CODE: plain words"],
+    ["<html><body><pre>words in a page</pre></body></html>", "words in a page"],
+    ['{"error_code":42}', "42"]
+  ] as const)("finds the words in %j", (body, words) => {
+    assert.strictEqual(reason(409, body).words, words)
+  })
+
+  it("keeps long answers short", () => {
+    assert.isAtMost(reason(500, "x".repeat(10_000)).words.length, 300)
+  })
+})
+
+describe("message", () => {
+  it("says what was tried, where, how it ended and what to do", () => {
+    const error = new DatabricksError.DatabricksError({
+      method: "listRuns",
+      url: "https://x.example/api/2.2/jobs/runs/list",
+      reason: reason(403, { error_code: 403, message: "Invalid access token." })
+    })
+    assert.match(error.message, /list of runs/)
+    assert.match(error.message, /https:\/\/x\.example/)
+    assert.match(error.message, /403/)
+    assert.match(error.message, /Invalid access token/)
+    assert.match(error.message, /CAN VIEW/)
+  })
+})
