@@ -2,10 +2,25 @@ import { Health } from "@observability-agents/core/Health"
 import * as Loop from "@observability-agents/core/Loop"
 import { Supervisor, Unrecoverable } from "@observability-agents/core/Supervisor"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, DateTime, Effect, Exit, Fiber, Layer, Metric, Option, Random, Schedule, Scope } from "effect"
+import {
+  Clock,
+  Data,
+  DateTime,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Metric,
+  Option,
+  Random,
+  Schedule,
+  Scope
+} from "effect"
 import { TestClock } from "effect/testing"
 import * as Channel from "@observability-agents/core/Channel"
 import * as LogLines from "./LogLines.ts"
+
+class Outage extends Data.TaggedError("Outage")<{ readonly cause: unknown }> {}
 
 const services = Layer.merge(Health.layer, Supervisor.layer)
 const at = (second: number) => DateTime.makeUnsafe(second * 1000)
@@ -259,7 +274,7 @@ describe("A Loop whose Task fails", () => {
     Effect.gen(function* () {
       const { layer, lines } = yield* LogLines.capture
       const { task, times } = recorder((run) =>
-        run === 1 ? Effect.fail(new Error("outage", { cause: new Error("no route to host") })) : Effect.void
+        run === 1 ? Effect.fail(new Outage({ cause: new Error("no route to host") })) : Effect.void
       )
       yield* Layer.build(
         Loop.periodic("poll", { period: "10 seconds", from }, task).pipe(Layer.provide(layer))
