@@ -315,7 +315,7 @@ describe("A Loop whose Task fails", () => {
         Effect.gen(function* () {
           const child = yield* Effect.forkChild(Effect.never)
           yield* Fiber.interrupt(child)
-          yield* Fiber.join(child)
+          return yield* Fiber.join(child)
         })
       )
       yield* Layer.build(Loop.periodic("poll", { period: "10 seconds", from }, task))

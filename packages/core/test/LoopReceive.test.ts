@@ -56,7 +56,7 @@ describe("Loop.receive", () => {
   )
 
   it.effect.each([
-    { kind: "fails", task: Effect.fail(new Error("bad message")) },
+    { kind: "fails", task: Effect.fail("bad message") },
     { kind: "dies", task: Effect.die(new Error("bad message")) },
     {
       kind: "throws before it is an Effect",
@@ -72,7 +72,7 @@ describe("Loop.receive", () => {
       const sender = yield* Channel.sender(channel)
       const got: Array<number> = []
       yield* Layer.build(
-        Loop.receive("receive", channel.receiver, (n): Effect.Effect<void, Error> => {
+        Loop.receive("receive", channel.receiver, (n): Effect.Effect<void, string> => {
           if (n === 2) return typeof task === "function" ? task() : task
           return Effect.sync(() => void got.push(n))
         }).pipe(Layer.provide(layer))
@@ -239,7 +239,7 @@ describe("Loop.receive", () => {
           Effect.gen(function* () {
             if (n !== 2) yield* Effect.addFinalizer((exit) => note(`release ${n} ${exit._tag}`))
             yield* note(`run ${n}`)
-            if (n === 3) yield* Effect.fail("bad")
+            if (n === 3) return yield* Effect.fail("bad")
           })
         )
       )
