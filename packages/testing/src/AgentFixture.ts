@@ -5,7 +5,7 @@
 import * as Agent from "@observability-agents/core/Agent"
 import type { Health } from "@observability-agents/core/Health"
 import type { Outbox } from "@observability-agents/core/Outbox"
-import { Supervisor } from "@observability-agents/core/Supervisor"
+import { Supervisor, type Unrecoverable } from "@observability-agents/core/Supervisor"
 import type { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
 import * as Clock from "effect/Clock"
 import type * as Config from "effect/Config"
@@ -36,12 +36,22 @@ export const START = Date.UTC(2026, 0, 5, 8)
 export const layer = <E>(
   agent: Agent.Agent<E>,
   options: Options
-): Layer.Layer<FakeObservability | Outbox | Health | Supervisor, E | Config.ConfigError> =>
+): Layer.Layer<FakeObservability | Outbox | Health | Supervisor, E | Config.ConfigError | Unrecoverable> =>
+  Layer.provideMerge(layerAgent(agent, options), FakeObservability.layer)
+
+/**
+ * The same against a fake server that is there already, so that several agents can follow one another. The Outbox is in
+ * memory unless the settings name a file: `core: { state_path }`.
+ */
+export const layerAgent = <E>(
+  agent: Agent.Agent<E>,
+  options: Options
+): Layer.Layer<Outbox | Health | Supervisor, E | Config.ConfigError | Unrecoverable, FakeObservability> =>
   Agent.layer(agent, { version: "0.0.0-test" }).pipe(
     Layer.provide(clockIsSet),
+    Layer.provide(wholeMilliseconds),
     Layer.provideMerge(Supervisor.layer),
-    Layer.provide(Layer.merge(SettingsFixture.layer(options.settings), network(options.hosts))),
-    Layer.provideMerge(FakeObservability.layer)
+    Layer.provide(Layer.merge(SettingsFixture.layer(options.settings), network(options.hosts)))
   )
 
 const network = (hosts: TestNetwork.Hosts): Layer.Layer<HttpTransport, never, FakeObservability> =>
@@ -61,4 +71,24 @@ const clockIsSet = Layer.effectDiscard(
         )
       : Effect.void
   )
+)
+
+/** A wait for a fraction of a millisecond takes TestClock to a time that no real clock tells, and no store keeps. */
+const wholeMilliseconds: Layer.Layer<never> = Layer.effect(
+  Clock.Clock,
+  Effect.clockWith((clock) => {
+    const millis = () => Math.floor(clock.currentTimeMillisUnsafe())
+    const nanos = () => BigInt(millis()) * 1_000_000n
+    return Effect.succeed(
+      Clock.Clock.of({
+        currentTimeMillisUnsafe: millis,
+        currentTimeMillis: Effect.sync(millis),
+        currentTimeNanosUnsafe: nanos,
+        currentTimeNanos: Effect.sync(nanos),
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+        monotonicTimeNanos: clock.monotonicTimeNanos,
+        sleep: (duration) => clock.sleep(duration)
+      })
+    )
+  })
 )

@@ -7,6 +7,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as TestClock from "effect/testing/TestClock"
 import type { Fresh } from "./OutboxSuite.ts"
 import { at, commit, entry, idle, run, runsOf } from "./OutboxSuiteModel.ts"
 
@@ -45,6 +46,7 @@ export const commits = (fresh: Fresh): void => {
           outbox.checkpoint("jobs"),
           (known) => Option.getOrThrow(known.cursor).epochMilliseconds
         )
+        yield* TestClock.setTime(at(100).epochMilliseconds)
         yield* outbox.commit(commit({ cursor: at(10) }))
         yield* outbox.commit(commit({ cursor: at(5), runs: [run("r1")] }))
         assert.strictEqual(yield* cursor, at(10).epochMilliseconds)

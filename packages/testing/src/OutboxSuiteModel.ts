@@ -109,9 +109,11 @@ const makeModel = () => {
   const known = new Set<string>()
   const heads = () =>
     pending.filter((item) => pending.find((other) => other.entry.lane === item.entry.lane) === item)
-  const counts = { delivered: 0, deadLetters: 0 }
+  const counts = { delivered: 0 }
+  const buried: Array<Entry> = []
   return {
     pending,
+    buried,
     counts,
     commit: (entries: ReadonlyArray<Entry>, now: number): number => {
       let accepted = 0
@@ -134,6 +136,7 @@ const makeModel = () => {
       pending: pending.length,
       inFlight: pending.filter((item) => item.claim !== undefined).length,
       lanes: heads().length,
+      deadLetters: buried.length,
       ...counts
     })
   }
@@ -149,6 +152,8 @@ const Step = Schema.Struct({
     "retry",
     "release",
     "bury",
+    "replay",
+    "drop",
     "wait",
     "reopen"
   ]),
@@ -212,8 +217,26 @@ export const register = (store: () => Layer.Layer<Outbox, OutboxError>, isDurabl
               if (held?.claim === undefined) break
               yield* outbox.bury(held.claim, { reason: "rejected", words: `${other}` })
               model.remove(held)
-              model.counts.deadLetters += 1
+              model.buried.push(held.entry)
               break
+            case "replay": {
+              // In any order, as it pleases whoever asks: they come back in the order of their burial.
+              const letters = (yield* outbox.deadLetters).slice(one, one + other).reverse()
+              assert.strictEqual(
+                (yield* outbox.replay(letters.map(({ number }) => number))).length,
+                letters.length
+              )
+              for (const entry of model.buried.splice(one, other)) {
+                model.pending.push({ entry, committedAt: now, attempts: 0, dueAt: now, claim: undefined })
+              }
+              break
+            }
+            case "drop": {
+              const letters = (yield* outbox.deadLetters).slice(one, one + 1)
+              yield* outbox.drop(letters.map(({ number }) => number))
+              model.buried.splice(one, 1)
+              break
+            }
             case "retry":
               if (held?.claim === undefined) break
               yield* outbox.retry(held.claim, { after: Duration.seconds(other), error: "503" })

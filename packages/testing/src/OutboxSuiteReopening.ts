@@ -14,10 +14,12 @@ export const reopening = (driver: Driver): void => {
   describe("opened again", () => {
     it.effect("keeps everything but the claims", () =>
       Effect.gen(function* () {
+        yield* TestClock.setTime(at(100).epochMilliseconds)
         const layer = driver({ name: "reopened" })
         const change: Commit = commit({
           cursor: at(7),
           runs: [run("r1"), run("r2")],
+          notes: [{ lane: entry("r1", "RUNNING").lane, at: at(1), by: "tool", text: "Running" }],
           entries: ["r1", "r2", "r3", "r4"].flatMap((key) => [entry(key, "RUNNING"), entry(key, "COMPLETED")])
         })
         const before = yield* Effect.gen(function* () {
@@ -27,7 +29,11 @@ export const reopening = (driver: Driver): void => {
           yield* outbox.retry(yield* outbox.claim, { after: Duration.seconds(60), error: "503" })
           yield* outbox.bury(yield* outbox.claim, { reason: "rejected", words: "no" })
           yield* outbox.claim
-          return { status: yield* outbox.status, letters: yield* outbox.deadLetters }
+          return {
+            status: yield* outbox.status,
+            letters: yield* outbox.deadLetters,
+            history: yield* outbox.history(entry("r1", "RUNNING").lane)
+          }
         }).pipe(Effect.provide(layer))
         yield* Effect.gen(function* () {
           const outbox = yield* Outbox
@@ -37,6 +43,15 @@ export const reopening = (driver: Driver): void => {
           )
           const letters = yield* outbox.deadLetters
           assert.strictEqual(JSON.stringify(letters), JSON.stringify(before.letters))
+          assert.strictEqual(before.history.notes.length, 1)
+          assert.deepStrictEqual(
+            before.history.events.map(({ state }) => state._tag),
+            ["Delivered", "Waiting"]
+          )
+          assert.strictEqual(
+            JSON.stringify(yield* outbox.history(entry("r1", "RUNNING").lane)),
+            JSON.stringify(before.history)
+          )
           const { cursor, runs } = yield* outbox.checkpoint("jobs")
           assert.strictEqual(Option.getOrThrow(cursor).epochMilliseconds, at(7).epochMilliseconds)
           assert.strictEqual(
@@ -87,6 +102,36 @@ export const reopening = (driver: Driver): void => {
           }).pipe(Effect.provide(layer))
           assert.strictEqual(yield* Effect.provide(latest, layer), at(20).epochMilliseconds)
         }
+      })
+    )
+
+    it.effect("keeps what was replayed as an event of that time, and what was dropped as gone", () =>
+      Effect.gen(function* () {
+        const layer = driver({ name: "replayed" })
+        const entries = ["r1", "r2", "r3"].map((key) => entry(key, "RUNNING"))
+        yield* Effect.gen(function* () {
+          const outbox = yield* Outbox
+          yield* outbox.commit(commit({ entries }))
+          for (const _ of entries)
+            yield* outbox.bury(yield* outbox.claim, { reason: "rejected", words: "no" })
+          yield* TestClock.adjust("7 seconds")
+          const [replayed = 0, dropped = 0] = (yield* outbox.deadLetters).map(({ number }) => number)
+          yield* outbox.replay([replayed])
+          yield* outbox.drop([dropped])
+        }).pipe(Effect.provide(layer))
+        yield* Effect.gen(function* () {
+          const outbox = yield* Outbox
+          const { deadLetters, pending } = yield* outbox.status
+          assert.deepStrictEqual({ deadLetters, pending }, { deadLetters: 1, pending: 1 })
+          assert.strictEqual((yield* outbox.commit(commit({ entries }))).repeated, 3)
+          const claim = yield* outbox.claim
+          assert.deepStrictEqual(
+            [claim.entry.id, claim.attempts, claim.committedAt.epochMilliseconds],
+            [entry("r1", "RUNNING").id, 0, 7000]
+          )
+          const { notes } = yield* outbox.history(entry("r2", "RUNNING").lane)
+          assert.strictEqual(notes.length, 1)
+        }).pipe(Effect.provide(layer))
       })
     )
 

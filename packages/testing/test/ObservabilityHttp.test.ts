@@ -5,7 +5,8 @@ import * as ServerFault from "@observability-agents/testing/ServerFault"
 import * as Event from "@observability-agents/toolkit/Event"
 import * as NodeHttp from "@observability-agents/toolkit/NodeHttp"
 import * as Observability from "@observability-agents/toolkit/Observability"
-import { DateTime, Duration, Effect, Layer, Result } from "effect"
+import { DateTime, Duration, Effect, Layer, Redacted, Result } from "effect"
+import { createServer } from "node:http"
 import * as net from "node:net"
 
 const run = { pipelineKey: "p", runKey: "r", timestamp: DateTime.makeUnsafe("2026-01-01T10:00:00Z") }
@@ -111,6 +112,50 @@ describe("Observability over HTTP", () => {
       const beat = yield* chunked("agent/v1/heartbeat", `{"key":"a","tool":"t","version":"1"}`)
       assert.isTrue(beat.startsWith("HTTP/1.1 204"), beat)
     }).pipe(Effect.provide(served))
+  )
+
+  it.live("follows redirects on one connection, and reads no answer without end", () =>
+    Effect.gen(function* () {
+      const server = createServer((request, response) => {
+        if (request.url?.startsWith("/moved/") === true) {
+          response.writeHead(request.url.endsWith("heartbeat") ? 401 : 204).end("no")
+        } else if (request.url?.endsWith("readyz") === true) {
+          response.writeHead(200)
+          const more = () => {
+            while (response.write("x".repeat(60_000)));
+          }
+          response.on("drain", more)
+          more()
+        } else {
+          response.writeHead(307, { location: `/moved${request.url ?? ""}` }).end("x".repeat(3_000_000))
+        }
+      })
+      const port = yield* Effect.acquireRelease(
+        Effect.callback<number>((resume) => {
+          server.listen(0, "127.0.0.1", () => {
+            const address = server.address()
+            resume(Effect.succeed(address !== null && typeof address === "object" ? address.port : 0))
+          })
+        }),
+        () =>
+          Effect.sync(() => {
+            server.closeAllConnections()
+            server.close()
+          })
+      )
+      const client = yield* Observability.make({
+        baseUrl: `http://127.0.0.1:${port}/api`,
+        key: Redacted.make("a-key"),
+        retries: 0,
+        maxTotalConnections: 1,
+        poolTimeout: Duration.seconds(5)
+      })
+      for (let n = 0; n < 3; n++) yield* client.post(running)
+      yield* client.ready
+      const { reason } = yield* Effect.flip(client.heartbeat({ key: "a", tool: "t", version: "1" }))
+      assert.strictEqual(reason._tag, "Unauthorized")
+      yield* client.post(running)
+    }).pipe(Effect.provide(NodeHttp.layerEnvironment({})))
   )
 
   it.live("closes with its scope although a request waits for its answer", () =>

@@ -62,6 +62,24 @@ describe("ServerWords", () => {
     )
   })
 
+  it("masks before it cuts", () => {
+    const hide = (text: string) => text.replaceAll("canary", "***")
+    for (const cut of [ServerWords.MAX_LENGTH - 1, 100_000]) {
+      for (let at = cut - 7; at <= cut; at++) {
+        const filling = cut === 100_000 ? `y${" ".repeat(at - 1)}` : "y".repeat(at)
+        assert.notInclude(ServerWords.fromBody(`${filling}canary canary`, hide).words, "ca")
+      }
+    }
+  })
+
+  it("tells a page by what follows its comments, however many", () => {
+    const comments = "<!-- a --> <!---->".repeat(20_000)
+    assert.isTrue(ServerWords.isHtml(`\n${comments}\n<!DOCTYPE html>`))
+    assert.isFalse(ServerWords.isHtml(`${comments}x`))
+    assert.isFalse(ServerWords.isHtml("<!-- <html>"))
+    assert.isFalse(ServerWords.isHtml(""))
+  })
+
   it("takes title and sentence out of the pages of Werkzeug, gunicorn and nginx", () => {
     assert.strictEqual(
       words(

@@ -10,6 +10,7 @@ import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import type * as Redacted from "effect/Redacted"
+import * as HttpAnswer from "./HttpAnswer.ts"
 import * as HttpFailure from "./HttpFailure.ts"
 import { CredentialsError, type Grant } from "./TokenEndpoint.ts"
 import * as TokenSource from "./TokenSource.ts"
@@ -166,8 +167,7 @@ const perform = Effect.fnUntraced(function* (
   const response = yield* send(token)
   // A body that is a stream has been used up.
   if (response.status !== 401 || request.body._tag === "Stream") return response
-  // The body is read away so that its connection can be used again.
-  yield* Effect.ignore(Effect.timeoutOption(response.text, "5 seconds"))
+  yield* HttpAnswer.discard(response)
   const renewed = yield* onFailure(source.renew(token))
   return yield* send(renewed)
 })

@@ -52,11 +52,25 @@ const missing = (accepted: ReadonlyArray<Kind>): Settings.Problem => ({
   setting: choice,
   what: "no credentials are set",
   where: "",
-  expected: `the settings of one kind: ${accepted
-    .map((kind) => `${kind}: ${tables[kind].needed.map((name) => placesOf(kind, name)).join(" and ")}`)
-    .join("; ")}`,
-  found: "nothing"
+  expected: [
+    "the settings of one kind, as variables or in the settings file:",
+    ...accepted.map((kind) => `- ${kind}: ${needsOf(kind)}`)
+  ].join("\n"),
+  found: ""
 })
+
+/** All that a kind needs, in both sources: `DK_AGENT_TOKEN, or [auth_api_token] agent_token`. */
+const needsOf = (kind: Kind): string => {
+  const { needed, section } = tables[kind]
+  const places = needed.flatMap((name) => {
+    const field = section.fields[name]
+    return field === undefined
+      ? []
+      : [{ variable: variablesOf(section, name, field)[0] ?? name, key: keyOf(name, field) }]
+  })
+  const variables = places.map(({ variable }) => variable).join(", ")
+  return `${variables}, or [${section.table}] ${places.map(({ key }) => key).join(", ")}`
+}
 
 const ambiguous = (
   look: Settings.Look,

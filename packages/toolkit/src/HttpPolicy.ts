@@ -18,6 +18,7 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
+import * as HttpAnswer from "./HttpAnswer.ts"
 import * as HttpFailure from "./HttpFailure.ts"
 import type { HttpSettings } from "./HttpSettings.ts"
 
@@ -141,11 +142,10 @@ const perform = Effect.fnUntraced(function* <E, R>(
         reason: response?.status ?? (Result.isFailure(outcome) ? HttpFailure.words(outcome.failure) : "")
       })
     )
-    // The answer's body is read away while waiting, so that its connection can be used again; what is not read by
-    // the end of the wait is cut off.
+    // The answer's body is read away or cut off while waiting, so that its connection can be used again.
     yield* response === undefined
       ? Effect.sleep(delay)
-      : Effect.timeoutOrElse(Effect.andThen(Effect.ignore(response.text), Effect.never), {
+      : Effect.timeoutOrElse(Effect.andThen(HttpAnswer.discard(response), Effect.never), {
           duration: delay,
           orElse: () => Effect.void
         })

@@ -17,25 +17,20 @@ import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as MutableRef from "effect/MutableRef"
 import * as Redacted from "effect/Redacted"
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type * as Scope from "effect/Scope"
 import * as Event from "./Event.ts"
+import * as HttpAnswer from "./HttpAnswer.ts"
 import * as HttpPolicy from "./HttpPolicy.ts"
 import * as HttpSettings from "./HttpSettings.ts"
 import { HttpTransport } from "./HttpTransport.ts"
-import { type Heartbeat, KEY_HEADER, ObservabilityApi, ServiceAccountKey } from "./ObservabilityApi.ts"
-import {
-  type Issue,
-  ObservabilityError,
-  type Reason,
-  Rejected,
-  Unauthorized,
-  Unavailable
-} from "./ObservabilityError.ts"
+import { Heartbeat, KEY_HEADER, ObservabilityApi, ServiceAccountKey } from "./ObservabilityApi.ts"
+import { type Issue, ObservabilityError, type Reason, Rejected, Unauthorized } from "./ObservabilityError.ts"
 import * as ObservabilityFailure from "./ObservabilityFailure.ts"
 import * as ObservabilityRedirect from "./ObservabilityRedirect.ts"
 import { ObservabilitySettings } from "./ObservabilitySettings.ts"
+import * as Secrecy from "./Secrecy.ts"
 
 /** The Observability server, as its ingestion API. */
 export class Observability extends Context.Service<
@@ -92,7 +87,10 @@ export const make = Effect.fnUntraced(function* (
   )
   const key = Redacted.value(options.key).trim()
   const baseUrl = options.baseUrl.replace(/\/+$/, "")
-  const shown = ObservabilityFailure.withoutSecrets(baseUrl).replace(/\/+$/, "")
+  // A server or proxy that repeats the request must not bring its secrets into logs.
+  const secrets = secretsOf(key, baseUrl, settings)
+  const hide = (text: string) => Secrecy.hideAuthorization(Secrecy.hide(text, secrets))
+  const shown = shownBaseUrl(baseUrl)
   const api = yield* HttpApiClient.makeWith(ObservabilityApi, { httpClient, baseUrl }).pipe(
     Effect.provide(
       HttpApiMiddleware.layerClient(ServiceAccountKey, ({ next, request }) =>
@@ -114,19 +112,17 @@ export const make = Effect.fnUntraced(function* (
     if (method !== "ready" && !/^[\x21-\x7e]+$/.test(key)) return yield* fail(unusableKey)
     const reason = yield* send.pipe(
       Effect.flatMap((response) =>
-        response.text.pipe(
-          Effect.timeout(settings.readTimeout),
-          Effect.orElseSucceed(() => ""),
-          Effect.flatMap((body) => ObservabilityFailure.fromResponse(response, body))
+        Effect.flatMap(HttpAnswer.text(response, settings.readTimeout), (body) =>
+          ObservabilityFailure.fromResponse(response, HttpAnswer.shown(body, hide), hide)
         )
       ),
       Effect.catchTags({
-        HttpClientError: ObservabilityFailure.fromClientError,
+        HttpClientError: (error) => ObservabilityFailure.fromClientError(error, hide),
         SchemaError: (error) => Effect.succeed(rejected(error))
       }),
       Effect.provideService(ObservabilityFailure.Doubt, MutableRef.make(false))
     )
-    if (reason !== undefined) return yield* fail(hide(reason, key))
+    if (reason !== undefined) return yield* fail(reason)
   })
 
   const probe = (path: string) =>
@@ -160,18 +156,7 @@ export const make = Effect.fnUntraced(function* (
     post: Effect.fn("Observability.post")(function* (event) {
       const path = `events/v1/${Event.path(event)}`
       yield* Effect.annotateCurrentSpan({ event: Event.path(event), lane: Event.lane(event) })
-      yield* Effect.mapError(
-        Event.encode(event),
-        ({ issues, message }) =>
-          new ObservabilityError({
-            method: "post",
-            url: `${shown}/${path}`,
-            reason: new Rejected({
-              words: message,
-              issues: issues.map(({ field, found, rule }) => ({ field, found, rule }))
-            })
-          })
-      )
+      yield* encode(event, shown)
       yield* call("post", path, send(event))
     }),
     heartbeat: Effect.fn("Observability.heartbeat")(function* (beat) {
@@ -195,6 +180,65 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
+/**
+ * A heartbeat as the body of its request. Fails as `heartbeat` does when it breaks rules; `baseUrl` as for {@link encode}.
+ */
+export const encodeHeartbeat = (
+  beat: Heartbeat,
+  baseUrl: string
+): Effect.Effect<string, ObservabilityError> =>
+  Effect.mapError(
+    toHeartbeatText(beat),
+    (error) =>
+      new ObservabilityError({
+        method: "heartbeat",
+        url: `${baseUrl}/agent/v1/heartbeat`,
+        reason: rejected(error)
+      })
+  )
+
+/** An address as errors show it: what {@link encode} wants of a base URL. */
+export const shownBaseUrl = (baseUrl: string): string =>
+  ObservabilityFailure.withoutSecrets(baseUrl).replace(/\/+$/, "")
+
+/**
+ * An event as the body of its request. Fails as `post` does, with `Rejected`, when the event breaks rules. `baseUrl` is what the
+ * error shows, without secrets.
+ */
+export const encode = (event: Event.Event, baseUrl: string): Effect.Effect<string, ObservabilityError> =>
+  Effect.mapError(
+    Event.encode(event),
+    ({ issues, message }) =>
+      new ObservabilityError({
+        method: "post",
+        url: `${baseUrl}/events/v1/${Event.path(event)}`,
+        reason: new Rejected({
+          words: message,
+          issues: issues.map(({ field, found, rule }) => ({ field, found, rule }))
+        })
+      })
+  )
+
+// ---- private parts
+
+const secretsOf = (
+  key: string,
+  baseUrl: string,
+  { auth, params }: HttpSettings.HttpSettings
+): ReadonlyArray<string> => {
+  const [user, password] = auth?.map((each) => Redacted.value(each)) ?? []
+  const userInfo = /^[a-z][a-z0-9+.-]*:\/\/([^/]*)@/i.exec(baseUrl)?.[1] ?? ""
+  return [
+    key,
+    ...Object.values(params).map((each) => Redacted.value(each)),
+    ...(user === undefined || password === undefined ? [] : [user, password, `${user}:${password}`]),
+    userInfo,
+    userInfo.slice(userInfo.indexOf(":") + 1)
+  ]
+}
+
+const toHeartbeatText = Schema.encodeEffect(Schema.fromJsonString(Heartbeat))
+
 const unusableKey = new Unauthorized({
   status: 401,
   words: "the key is empty or has characters that cannot be in a key, so nothing was sent."
@@ -213,17 +257,3 @@ const rejected = (error: Schema.SchemaError): Rejected => {
 }
 
 const standardIssues = SchemaIssue.makeFormatterStandardSchemaV1()
-
-// A server or proxy that echoes the request must not bring the key into logs.
-const hide = (reason: Reason, key: string): Reason => {
-  if (key === "" || !reason.words.includes(key)) return reason
-  const words = reason.words.replaceAll(key, "********")
-  switch (reason._tag) {
-    case "Rejected":
-      return new Rejected({ ...reason, words })
-    case "Unauthorized":
-      return new Unauthorized({ ...reason, words })
-    case "Unavailable":
-      return new Unavailable({ ...reason, words })
-  }
-}

@@ -55,17 +55,18 @@ const isDoubtful = (
 }
 
 /**
- * What an answer means; `undefined` when it is a success. `body` is the answer's whole text. A success has a 2xx status
+ * What an answer means; `undefined` when it is a success. `body` is the answer's text without secrets; `hide` masks those that reading it brings out. A success has a 2xx status
  * and is not a web page: a page is what a log-in proxy or a wrong address answers, and believing it would lose the event.
  */
 export const fromResponse = Effect.fnUntraced(function* (
   response: HttpClientResponse.HttpClientResponse,
-  body: string
+  body: string,
+  hide: (text: string) => string
 ): Effect.fn.Return<Reason | undefined> {
   const { status } = response
   const page = ServerWords.isHtml(body)
   if (status >= 200 && status < 300 && !page) return undefined
-  const said = ServerWords.fromBody(body)
+  const said = ServerWords.fromBody(body, hide)
   const possiblyDelivered = MutableRef.get(yield* Doubt)
   switch (status) {
     // A page with 400 is a proxy's ("plain HTTP request was sent to HTTPS port"), so it does not judge the event.
@@ -85,7 +86,7 @@ export const fromResponse = Effect.fnUntraced(function* (
     status,
     words:
       status < 400
-        ? `this is not the ingestion API${location === undefined ? "" : `, it redirects to ${withoutSecrets(location)}`} (${said.words.replace(/\.$/, "")}). Check base_url of [observability].`
+        ? `this is not the ingestion API${location === undefined ? "" : `, it redirects to ${ServerWords.line(withoutSecrets(hide(location)))}`} (${said.words.replace(/\.$/, "")}). Check base_url of [observability].`
         : said.words,
     ...(retryAfter === undefined ? {} : { retryAfter }),
     ...(said.errorId === undefined ? {} : { errorId: said.errorId }),
@@ -95,16 +96,20 @@ export const fromResponse = Effect.fnUntraced(function* (
 
 /** What it means that there was no answer. */
 export const fromClientError = Effect.fnUntraced(function* (
-  error: HttpClientError.HttpClientError
+  error: HttpClientError.HttpClientError,
+  hide: (text: string) => string
 ): Effect.fn.Return<Reason> {
-  return new Unavailable({ words: connectionWords(error), possiblyDelivered: MutableRef.get(yield* Doubt) })
+  return new Unavailable({
+    words: connectionWords(error, hide),
+    possiblyDelivered: MutableRef.get(yield* Doubt)
+  })
 })
 
 /** An address as it may be shown: without user name, password, query and fragment. */
 export const withoutSecrets = (address: string): string =>
   address.replace(/[?#].*$/s, "").replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/]*@/i, "$1")
 
-const connectionWords = (error: HttpClientError.HttpClientError): string =>
+const connectionWords = (error: HttpClientError.HttpClientError, hide: (text: string) => string): string =>
   error.reason._tag === "InvalidUrlError"
     ? "base_url of [observability] is not an address."
-    : ServerWords.line(error.reason.description ?? HttpFailure.words(error.reason.cause ?? error))
+    : ServerWords.line(hide(error.reason.description ?? HttpFailure.words(error.reason.cause ?? error)))

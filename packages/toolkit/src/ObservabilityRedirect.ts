@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import * as HttpAnswer from "./HttpAnswer.ts"
 
 /** Follows such redirects, at most five in a row. */
 export const follow = <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClient.HttpClient.With<E, R> =>
@@ -20,6 +21,7 @@ export const follow = <E, R>(client: HttpClient.HttpClient.With<E, R>): HttpClie
         const to = target(response, from)
         if (to === undefined) return response
         from = to
+        yield* HttpAnswer.discard(response)
         response = yield* client.execute(HttpClientRequest.setUrl(request, to))
       }
       return response

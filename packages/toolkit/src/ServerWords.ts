@@ -3,6 +3,7 @@
  * (`{ error, details }`, where a 400 carries a Python dictionary printed as text), Werkzeug's, gunicorn's and nginx's
  * HTML pages, other JSON, plain text, or nothing at all. Never fails, and never gives an empty text.
  */
+import { identity } from "effect/Function"
 import * as Result from "effect/Result"
 import * as PythonText from "./PythonText.ts"
 
@@ -19,31 +20,49 @@ export interface ServerWords {
 /** Longer words are cut to this many characters, with an ellipsis. */
 export const MAX_LENGTH = 1000
 
-/** Reads the body of an answer. `body` may be anything; only its beginning is looked at. */
-export const fromBody = (body: string): ServerWords => {
-  const text = body.slice(0, 100_000).trim()
+/**
+ * Reads the body of an answer. `body` may be anything; only its beginning is looked at. `hide` masks secrets: it is put on the whole
+ * body, and on the words once more before they are cut, since reading JSON or HTML may bring out what was written in another way.
+ */
+export const fromBody = (body: string, hide: (text: string) => string = identity): ServerWords => {
+  const text = hide(body).slice(0, 100_000).trim()
+  const line = (words: string) => inLine(words, hide)
   if (text === "") return { words: "the answer was empty.", fromApplication: false }
   if (text.startsWith("{") || text.startsWith("[") || text.startsWith('"')) {
     const json = Result.try((): unknown => JSON.parse(text))
-    if (Result.isSuccess(json)) return fromJson(json.success, text)
+    if (Result.isSuccess(json)) return fromJson(json.success, text, line)
   }
-  if (isHtml(text)) return { words: line(fromHtml(text)), fromApplication: false }
+  if (isHtml(text)) return { words: line(fromHtml(text.slice(0, 20_000))), fromApplication: false }
   return { words: line(text), fromApplication: false }
 }
 
 /** Whether a body is a web page rather than an answer of an API. */
-export const isHtml = (body: string): boolean =>
-  /^\s*(<!--[\s\S]*?-->\s*)*<(!doctype|html|head|body|title|h1|center)\b/i.test(body)
+export const isHtml = (body: string): boolean => {
+  // Comments are skipped one by one: a single expression for all would try every way to tell them apart.
+  let rest = body.trimStart()
+  while (rest.startsWith("<!--")) {
+    const end = rest.indexOf("-->", 4)
+    if (end < 0) return false
+    rest = rest.slice(end + 3).trimStart()
+  }
+  return /^<(!doctype|html|head|body|title|h1|center)\b/i.test(rest.slice(0, 20))
+}
 
 /** Puts any text on one line of at most {@link MAX_LENGTH} characters, without control characters. */
-export const line = (text: string): string => {
-  const flat = text.replace(/[\s\p{Cc}]+/gu, " ").trim()
+export const line = (text: string): string => inLine(text, identity)
+
+const inLine = (text: string, hide: (text: string) => string): string => {
+  const flat = hide(
+    hide(text)
+      .replace(/[\s\p{Cc}]+/gu, " ")
+      .trim()
+  )
   if (flat.length <= MAX_LENGTH) return flat === "" ? "the answer was empty." : flat
   // A cut in the middle of a surrogate pair would leave half a character.
   return `${flat.slice(0, MAX_LENGTH - 1).toWellFormed()}…`
 }
 
-const fromJson = (json: unknown, text: string): ServerWords => {
+const fromJson = (json: unknown, text: string, line: (words: string) => string): ServerWords => {
   const error = property(json, "error")
   const details = property(json, "details")
   const fromApplication = error !== undefined && details !== undefined

@@ -65,13 +65,25 @@ export const string = (options: FieldOptions<string>): Field<string> =>
     defaultText: quote
   })
 
-/** Text of which something is left when it is trimmed; the value is trimmed. */
-export const nonEmptyString = (options: FieldOptions<string>): Field<string> =>
-  make(options, {
-    expected: "text that is not blank",
-    decode: (raw) => (typeof raw === "string" && raw.trim() !== "" ? Result.succeed(raw.trim()) : refuse),
+/** Text of which something is left when it is trimmed; the value is trimmed. `maxLength` counts characters after that. */
+export const nonEmptyString = (
+  options: FieldOptions<string> & { readonly maxLength?: number }
+): Field<string> => {
+  const { maxLength } = options
+  return make(options, {
+    expected: maxLength === undefined ? "text that is not blank" : `text of 1 to ${maxLength} characters`,
+    decode: (raw) => {
+      if (typeof raw !== "string" || raw.trim() === "") return refuse
+      const text = raw.trim()
+      // Characters, not the halves of which some consist: that is how servers and databases count.
+      const length = Array.from(text).length
+      return maxLength === undefined || length <= maxLength
+        ? Result.succeed(text)
+        : Result.fail(`it has ${length} characters`)
+    },
     defaultText: quote
   })
+}
 
 /**
  * A secret text: never shown, and may be given by a file named in the variable `…_FILE`. Line breaks at its end,

@@ -39,7 +39,7 @@ export const Problem = Schema.Struct({
   what: Schema.String,
   /** The place or places where it was set, or could be set. */
   where: Schema.String,
-  /** What would be accepted. */
+  /** What would be accepted. Of more lines than one, the further ones are listed below the first. */
   expected: Schema.String,
   /** What is there, shortened; never a secret. */
   found: Schema.String
@@ -100,8 +100,17 @@ const problemLines = (problem: Problem): ReadonlyArray<string> =>
     ["expected", problem.expected],
     ["found", problem.found]
   ].flatMap(([label, text]) =>
-    text === undefined || text === "" ? [] : [`  ${label?.padEnd(8)}  ${line(text)}`]
+    text === undefined || text === ""
+      ? []
+      : [`  ${label?.padEnd(8)}  ${label === "expected" ? lines(text) : line(text)}`]
   )
+
+/** Further lines stand below the first, further in than a label: so they cannot be taken for other parts of the report. */
+const lines = (text: string): string =>
+  text
+    .split("\n")
+    .map(line)
+    .join(`\n${" ".repeat(12)}`)
 
 /** One line and no control characters, whatever names and values contain: nothing in the report can disguise itself. */
 // oxlint-disable-next-line no-control-regex

@@ -3,9 +3,11 @@
  * connections of each server open from call to call.
  */
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { runAsWorker } from "synckit"
-import type { Event } from "./Event.ts"
-import type { Heartbeat } from "./ObservabilityApi.ts"
+import * as Event from "./Event.ts"
+import { Heartbeat } from "./ObservabilityApi.ts"
 import { ObservabilityClient } from "./promise.ts"
 import * as SyncCall from "./SyncCall.ts"
 
@@ -33,16 +35,21 @@ const open = async (target: SyncCall.Target): Promise<ObservabilityClient> => {
   })
 }
 
+const parse = Schema.decodeEffect(Schema.fromJsonString(Schema.Unknown))
+const parseHeartbeat = Schema.decodeEffect(Schema.fromJsonString(Heartbeat))
+
 const perform = async (client: ObservabilityClient, request: SyncCall.Request): Promise<void> => {
   switch (request._tag) {
     case "Open":
       return
     case "Post":
-      // SAFETY: made by `flatten` from an Event in the calling thread; the client checks it against the contract.
-      return client.post(SyncCall.restore(request.event) as Event)
+      return client.post(
+        await Effect.runPromise(
+          Effect.flatMap(parse(request.body), (body) => Event.decode(request.path, body))
+        )
+      )
     case "Heartbeat":
-      // SAFETY: made by `flatten` from a Heartbeat in the calling thread; the client checks it against the contract.
-      return client.heartbeat(SyncCall.restore(request.beat) as Heartbeat)
+      return client.heartbeat(await Effect.runPromise(parseHeartbeat(request.body)))
     case "Ready":
       return client.ready()
   }
@@ -50,8 +57,9 @@ const perform = async (client: ObservabilityClient, request: SyncCall.Request): 
 
 runAsWorker<SyncCall.Perform>(async (target, request) => {
   try {
-    await perform(await clientOf(target), request)
-    return { _tag: "Done" }
+    const client = await clientOf(target)
+    await perform(client, request)
+    return { _tag: "Done", baseUrl: client.baseUrl }
   } catch (error) {
     return SyncCall.toAnswer(error)
   }

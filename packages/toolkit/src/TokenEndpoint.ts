@@ -7,12 +7,13 @@ import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as HttpAnswer from "./HttpAnswer.ts"
 import * as HttpFailure from "./HttpFailure.ts"
+import * as Secrecy from "./Secrecy.ts"
 
 /**
  * No token could be had. `Rejected`: the endpoint refused the credentials (an answer 4xx), which only another configuration
@@ -66,7 +67,7 @@ export interface Answer {
   readonly lifeMillis: number
 }
 
-/** Asks once. The client decides about retries; `readTimeout` bounds the wait for the answer's body. */
+/** Asks once. The client decides about retries; `readTimeout` bounds the whole time that the answer's body takes. */
 export const ask = (
   grant: Grant,
   client: HttpClient.HttpClient,
@@ -79,23 +80,27 @@ export const ask = (
     grant.basic === undefined
       ? (same) => same
       : // RFC 6749 §2.3.1: both are form-encoded before they are put together.
-        HttpClientRequest.basicAuth(formEncoded(grant.basic[0]), formEncoded(Redacted.value(grant.basic[1])))
+        HttpClientRequest.basicAuth(
+          Secrecy.formEncoded(grant.basic[0]),
+          Secrecy.formEncoded(Redacted.value(grant.basic[1]))
+        )
   )
-  const clean = without(secretsOf(grant))
+  const secrets = secretsOf(grant)
+  const hide = (text: string) => Secrecy.hideAuthorization(Secrecy.hide(text, secrets))
   const failed = (error: HttpClientError.HttpClientError) =>
     new CredentialsError({
       reason: "Unavailable",
       url,
-      words: clean(sentence(wordsOf(error))),
+      words: sentence(wordsOf(error), hide),
       hint: grant.hint
     })
   return client.execute(request).pipe(
     Effect.mapError(failed),
     Effect.flatMap((response) =>
-      Effect.flatMap(bodyOf(response, readTimeout), (body) => {
-        const answer = decodeAnswer(body)
+      Effect.flatMap(HttpAnswer.text(response, readTimeout), (body) => {
+        const answer = decodeAnswer(body.text)
         if (isOk(response.status) && Option.isSome(answer)) return Effect.succeed(answer.value)
-        const { error, words } = refusalOf(body)
+        const { error, words } = refusalOf(HttpAnswer.shown(body, hide))
         // Text that cannot be read but came with a 2xx may hold the token.
         const told = isOk(response.status) ? (error ?? "the answer holds no access_token") : words
         return Effect.fail(
@@ -107,8 +112,8 @@ export const ask = (
                 : "Rejected",
             url,
             status: response.status,
-            ...(error === undefined ? {} : { error: clean(error) }),
-            words: clean(sentence(told)),
+            ...(error === undefined ? {} : { error: brief(error, hide) }),
+            words: sentence(told, hide),
             hint: grant.hint
           })
         )
@@ -122,13 +127,6 @@ export const ask = (
 const isOk = (status: number) => status >= 200 && status < 300
 
 const isPassing = (status: number) => status === 408 || status === 429 || status >= 500
-
-const bodyOf = (response: HttpClientResponse.HttpClientResponse, readTimeout: Duration.Duration) =>
-  response.text.pipe(
-    Effect.timeoutOption(readTimeout),
-    Effect.map(Option.getOrElse(() => "")),
-    Effect.orElseSucceed(() => "")
-  )
 
 /** The fields of both kinds of answers, all optional: RFC 6749 §5, and the names some servers use in place of them. */
 const Body = Schema.fromJsonString(
@@ -163,7 +161,8 @@ const refusalOf = (body: string): { readonly error: string | undefined; readonly
   const text = (...candidates: ReadonlyArray<unknown>) =>
     candidates.find((each): each is string => typeof each === "string" && each.trim() !== "")
   const error = text(told?.error, told?.errorCode)
-  const plain = told === undefined ? body.replaceAll(/<(script|style)\b.*?<\/\1>|<[^>]*>/gis, " ") : ""
+  const plain =
+    told === undefined ? body.slice(0, 20_000).replaceAll(/<(script|style)\b.*?<\/\1>|<[^>]*>/gis, " ") : ""
   return {
     error,
     words: text(told?.error_description, told?.errorSummary, told?.message, error, plain) ?? ""
@@ -175,27 +174,24 @@ const wordsOf = (error: HttpClientError.HttpClientError): string =>
     ? error.reason.description
     : HttpFailure.words("cause" in error.reason ? error.reason.cause : undefined)
 
-/** One line, not too long, ending with a full stop. */
-const sentence = (text: string): string => {
-  const line = text.replaceAll(/\s+/g, " ").trim()
-  const short = line.length > 500 ? `${line.slice(0, 500)}…` : line
+/** One line, not too long, without secrets: they are masked before anything is cut off, or a part of one would stay. */
+const brief = (text: string, hide: (text: string) => string): string => {
+  const line = hide(hide(text).replaceAll(/\s+/g, " ").trim())
+  return line.length > 500 ? `${line.slice(0, 500).toWellFormed()}…` : line
+}
+
+/** The same, ending with a full stop. */
+const sentence = (text: string, hide: (text: string) => string): string => {
+  const short = brief(text, hide)
   return short === "" ? "the answer says nothing." : /[.!?…]$/.test(short) ? short : `${short}.`
 }
 
-const formEncoded = (text: string): string => new URLSearchParams([["", text]]).toString().slice(1)
-
-/** Every form in which a secret of the grant goes over the wire. */
+/** What goes over the wire in secret. */
 const secretsOf = (grant: Grant): ReadonlyArray<string> => {
   const redacted = Object.values(grant.form).filter((each) => typeof each !== "string")
-  const basic = grant.basic === undefined ? [] : [grant.basic[1]]
-  const plain = [...redacted, ...basic].map((each) => Redacted.value(each)).filter((each) => each !== "")
-  const header =
-    grant.basic === undefined
-      ? []
-      : [btoa(`${formEncoded(grant.basic[0])}:${formEncoded(Redacted.value(grant.basic[1]))}`)]
-  return [...plain, ...plain.map(formEncoded), ...header].sort((a, b) => b.length - a.length)
+  const plain = redacted.map((each) => Redacted.value(each))
+  if (grant.basic === undefined) return plain
+  const id = grant.basic[0]
+  const secret = Redacted.value(grant.basic[1])
+  return [...plain, secret, `${id}:${secret}`, `${Secrecy.formEncoded(id)}:${Secrecy.formEncoded(secret)}`]
 }
-
-/** Takes the secrets out of a text, in case a server repeats what it was sent. */
-const without = (secrets: ReadonlyArray<string>) => (text: string) =>
-  secrets.reduce((rest, secret) => rest.replaceAll(secret, "<redacted>"), text)

@@ -20,6 +20,7 @@ import type { HttpSettings } from "./HttpSettings.ts"
 import * as NodeHttp from "./NodeHttp.ts"
 import * as Observability from "./Observability.ts"
 import type { Heartbeat } from "./ObservabilityApi.ts"
+import type { ObservabilityError } from "./ObservabilityError.ts"
 import { ObservabilitySettings } from "./ObservabilitySettings.ts"
 import * as Settings from "./Settings.ts"
 
@@ -39,10 +40,14 @@ export interface Options extends Partial<HttpSettings> {
  * tells whether it may have arrived all the same).
  */
 export class ObservabilityClient {
-  readonly #runtime: ManagedRuntime.ManagedRuntime<Observability.Observability, unknown>
+  readonly #runtime: ManagedRuntime.ManagedRuntime<Observability.Observability, never>
+  #closed = false
+  /** Where the server is, without user name, password and query. */
+  readonly baseUrl: string
 
-  private constructor(layer: Layer.Layer<Observability.Observability, unknown>) {
+  private constructor(layer: Layer.Layer<Observability.Observability>, baseUrl: string) {
     this.#runtime = ManagedRuntime.make(layer)
+    this.baseUrl = Observability.shownBaseUrl(baseUrl)
   }
 
   /** A client for one server. Nothing is sent yet. */
@@ -51,7 +56,8 @@ export class ObservabilityClient {
     return new ObservabilityClient(
       Layer.effect(Observability.Observability, Observability.make({ ...options, key })).pipe(
         Layer.provide(NodeHttp.layer)
-      )
+      ),
+      options.baseUrl
     )
   }
 
@@ -60,45 +66,50 @@ export class ObservabilityClient {
    * reads them. Rejects with a `SettingsError` that lists all that is wrong.
    */
   static async fromSettings(options?: { readonly file?: string }): Promise<ObservabilityClient> {
-    const settings = await Settings.sources({ ...options, env: process.env }).pipe(
-      Effect.map((sources) => Settings.layer(sources, [ObservabilitySettings])),
+    const { serviceAccountKey, ...settings } = await Settings.sources({ ...options, env: process.env }).pipe(
+      Effect.flatMap((sources) =>
+        ObservabilitySettings.config.pipe(Effect.provide(Settings.layer(sources, [ObservabilitySettings])))
+      ),
       Effect.provide(NodeFileSystem.layer),
       Effect.runPromise
     )
-    const client = new ObservabilityClient(
-      Observability.Observability.layerNoDeps.pipe(Layer.provide([NodeHttp.layer, settings]))
-    )
-    // Builds the layer, so that wrong settings are told here and not at the first event.
-    await client.#runtime.context()
-    return client
+    return ObservabilityClient.make({ ...settings, key: serviceAccountKey })
   }
 
   /** Sends one event; done when the server has queued it. */
   post(event: Event): Promise<void> {
-    return this.#runtime.runPromise(
-      Observability.Observability.use((observability) => observability.post(event))
-    )
+    return this.#run((observability) => observability.post(event))
   }
 
   /** Sends a sign of life of an agent. */
   heartbeat(beat: Heartbeat): Promise<void> {
-    return this.#runtime.runPromise(
-      Observability.Observability.use((observability) => observability.heartbeat(beat))
-    )
+    return this.#run((observability) => observability.heartbeat(beat))
   }
 
   /** Asks whether the server is ready. Does not check the key. */
   ready(): Promise<void> {
-    return this.#runtime.runPromise(Observability.Observability.use((observability) => observability.ready))
+    return this.#run((observability) => observability.ready)
   }
 
-  /** Closes the connections. The client cannot be used afterwards. */
+  /** Closes the connections. The client cannot be used afterwards: further calls reject with an Error. */
   close(): Promise<void> {
+    this.#closed = true
     return this.#runtime.dispose()
   }
 
   /** See {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+  #run(
+    call: (observability: Observability.Observability["Service"]) => Effect.Effect<void, ObservabilityError>
+  ): Promise<void> {
+    return this.#closed
+      ? Promise.reject(
+          new Error(
+            "This ObservabilityClient is closed: make a new one, or close it only after its last call."
+          )
+        )
+      : this.#runtime.runPromise(Observability.Observability.use(call))
   }
 }

@@ -11,9 +11,11 @@
  * client.post(Event.runStatus({ pipelineKey: "nightly-load", runKey: "2026-01-31", status: "RUNNING" }))
  * ```
  */
+import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import { createSyncFn } from "synckit"
-import type { Event } from "./Event.ts"
+import * as Event from "./Event.ts"
+import * as Observability from "./Observability.ts"
 import type { Heartbeat } from "./ObservabilityApi.ts"
 import * as SyncCall from "./SyncCall.ts"
 
@@ -22,9 +24,12 @@ import * as SyncCall from "./SyncCall.ts"
  */
 export class ObservabilityClient {
   readonly #target: SyncCall.Target
+  /** Where the server is, without user name, password and query. */
+  readonly baseUrl: string
 
-  private constructor(target: SyncCall.Target) {
+  private constructor(target: SyncCall.Target, baseUrl: string) {
     this.#target = target
+    this.baseUrl = baseUrl
   }
 
   /** A client for one server. Nothing is sent yet. */
@@ -38,8 +43,15 @@ export class ObservabilityClient {
     /** How often a request that failed for a passing reason is sent again. Default 3. */
     readonly retries?: number
   }): ObservabilityClient {
-    const key = Redacted.isRedacted(options.key) ? Redacted.value(options.key) : options.key
-    return new ObservabilityClient({ ...options, _tag: "Options", key })
+    const { baseUrl, readTimeout, retries } = options
+    const target: SyncCall.Target = {
+      _tag: "Options",
+      baseUrl,
+      key: Redacted.isRedacted(options.key) ? Redacted.value(options.key) : options.key,
+      ...(readTimeout === undefined ? {} : { readTimeout }),
+      ...(retries === undefined ? {} : { retries })
+    }
+    return new ObservabilityClient(target, Observability.shownBaseUrl(baseUrl))
   }
 
   /**
@@ -47,30 +59,38 @@ export class ObservabilityClient {
    * reads them. Throws a `SettingsError` that lists all that is wrong.
    */
   static fromSettings(options?: { readonly file?: string }): ObservabilityClient {
-    const client = new ObservabilityClient({ _tag: "Settings", ...options })
-    client.#call({ _tag: "Open" })
-    return client
+    const target: SyncCall.Target = {
+      _tag: "Settings",
+      ...(options?.file === undefined ? {} : { file: options.file })
+    }
+    return new ObservabilityClient(target, call(target, { _tag: "Open" }))
   }
 
   /** Sends one event; returns when the server has queued it. */
-  post(event: Event): void {
-    this.#call({ _tag: "Post", event: SyncCall.flatten(event) })
+  post(event: Event.Event): void {
+    const body = Effect.runSync(Observability.encode(event, this.baseUrl))
+    call(this.#target, { _tag: "Post", path: Event.path(event), body })
   }
 
   /** Sends a sign of life of an agent. */
   heartbeat(beat: Heartbeat): void {
-    this.#call({ _tag: "Heartbeat", beat: SyncCall.flatten(beat) })
+    const body = Effect.runSync(Observability.encodeHeartbeat(beat, this.baseUrl))
+    call(this.#target, { _tag: "Heartbeat", body })
   }
 
   /** Asks whether the server is ready. Does not check the key. */
   ready(): void {
-    this.#call({ _tag: "Ready" })
+    call(this.#target, { _tag: "Ready" })
   }
+}
 
-  #call(request: SyncCall.Request): void {
-    const answer = thread(this.#target, request)
-    if (answer._tag === "Failed") throw SyncCall.toError(answer)
-  }
+// ---- private parts
+
+/** Has it done, and gives the server's address. */
+const call = (target: SyncCall.Target, request: SyncCall.Request): string => {
+  const answer = thread(target, request)
+  if (answer._tag === "Failed") throw SyncCall.toError(answer)
+  return answer.baseUrl
 }
 
 /** Starts with the first call, one thread for all clients; it does not keep the program alive. */

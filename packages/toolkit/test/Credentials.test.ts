@@ -1,4 +1,5 @@
 import * as Credentials from "@observability-agents/toolkit/Credentials"
+import * as HttpAnswer from "@observability-agents/toolkit/HttpAnswer"
 import * as HttpFailure from "@observability-agents/toolkit/HttpFailure"
 import * as HttpPolicy from "@observability-agents/toolkit/HttpPolicy"
 import * as HttpSettings from "@observability-agents/toolkit/HttpSettings"
@@ -470,10 +471,49 @@ describe("Credentials and their secrets", () => {
         })
         const error = yield* Effect.flip(get(yield* authorized(credentials, client)))
         const text = `${shown(error)} ${shown(Credentials.failureOf(error))}`
-        assert.include(text, "<redacted>")
+        assert.include(text, "********")
         assert.notInclude(text, "canary")
         assert.notInclude(text, basic)
       }
+    })
+  )
+
+  it.effect("do not show a part of them, wherever the server's words are cut", () =>
+    Effect.gen(function* () {
+      const secret = "canary+9876543210/ü"
+      const parts = Array.from({ length: secret.length - 3 }, (_, at) => secret.slice(at, at + 4))
+      const credentials = Credentials.OAuthClient({ ...oauth, clientSecret: Redacted.make(secret) })
+      const bodies: ReadonlyArray<[number, (at: number) => string]> = [
+        [500, (at) => JSON.stringify({ error: "no", error_description: `${"y".repeat(at)}${secret}zzz` })],
+        [500, (at) => JSON.stringify({ error: `${"y".repeat(at)}${secret}zzz` })],
+        [500, (at) => `{"error_description":"${"y".repeat(at)}${secret.replace("+", "\\u002b")}zzz"}`],
+        [20_000, (at) => `<p>${" ".repeat(at - 3)}${secret}zzz`],
+        [
+          HttpAnswer.MAX_BYTES,
+          (at) =>
+            `${"-".repeat(at % secret.length)}${secret.repeat(HttpAnswer.MAX_BYTES / secret.length + 1)}`
+        ]
+      ]
+      for (const [cut, body] of bodies) {
+        for (let at = cut - secret.length - 1; at <= cut + 1; at++) {
+          const { client } = yield* fake({ token: () => new Response(body(at), { status: 401 }) })
+          const text = shown(yield* Effect.flip(get(yield* authorized(credentials, client))))
+          assert.deepStrictEqual(
+            parts.filter((part) => text.includes(part)),
+            [],
+            `cut at ${cut}, secret at ${at}`
+          )
+        }
+      }
+    })
+  )
+
+  it.effect("do not mistake a token that holds a short secret", () =>
+    Effect.gen(function* () {
+      const { client, tool } = yield* fake({ token: () => json({ access_token: "a-test-token" }) })
+      const credentials = Credentials.OAuthClient({ ...oauth, clientSecret: Redacted.make("test") })
+      yield* get(yield* authorized(credentials, client))
+      assert.deepStrictEqual(headers(yield* tool), ["Bearer a-test-token"])
     })
   )
 

@@ -167,15 +167,16 @@ describe("CredentialsSettings", () => {
       const found = yield* problems({})
       assert.strictEqual(found.length, 1)
       assert.strictEqual(found[0]?.what, "no credentials are set")
-      for (const name of [
-        "DK_AGENT_TOKEN ([auth_api_token] agent_token)",
-        "DK_AGENT_USERNAME",
-        "DK_AZURE_CLIENT_SECRET",
-        "DK_AZURE_PASSWORD",
-        "DK_OAUTH_TOKEN_URL"
-      ]) {
-        assert.include(found[0]?.expected, name)
-      }
+      assert.deepStrictEqual(Settings.report(found).split("\n").slice(2, -3), [
+        "[credentials] kind",
+        "  what      no credentials are set",
+        "  expected  the settings of one kind, as variables or in the settings file:",
+        "            - api_token: DK_AGENT_TOKEN, or [auth_api_token] agent_token",
+        "            - username_password: DK_AGENT_USERNAME, DK_AGENT_PASSWORD, or [auth_username_password] agent_username, agent_password",
+        "            - azure_spn: DK_AZURE_CLIENT_ID, DK_AZURE_CLIENT_SECRET, DK_AZURE_TENANT_ID, or [auth_azure_spn] client_id, client_secret, tenant_id",
+        "            - azure_basic_oauth: DK_AZURE_CLIENT_ID, DK_AZURE_USERNAME, DK_AZURE_PASSWORD, DK_AZURE_TENANT_ID, or [auth_azure_basic_oauth] client_id, username, password, tenant_id",
+        "            - oauth: DK_OAUTH_CLIENT_ID, DK_OAUTH_CLIENT_SECRET, DK_OAUTH_TOKEN_URL, or [auth_oauth] client_id, client_secret, token_url"
+      ])
     })
   )
 

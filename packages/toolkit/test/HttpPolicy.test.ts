@@ -70,6 +70,26 @@ const outcomeOf = (exit: Exit.Exit<HttpClientResponse.HttpClientResponse, HttpCl
   Exit.isSuccess(exit) ? exit.value.status : String(Cause.squash(exit.cause))
 
 describe("HttpPolicy.apply", () => {
+  it.effect("reads no more than a little of an answer that it does not pass on", () =>
+    Effect.gen(function* () {
+      let chunks = 0
+      const client = HttpClient.make((request) => {
+        const body = new ReadableStream<Uint8Array>({
+          pull: (controller) => {
+            if (++chunks === 100) controller.close()
+            else controller.enqueue(new Uint8Array(50_000))
+          }
+        })
+        return Effect.succeed(HttpClientResponse.fromWeb(request, new Response(body, { status: 503 })))
+      })
+      const limited = HttpPolicy.apply({ ...settings, retries: 1 })(client)
+      const fiber = yield* Effect.forkChild(limited.get("http://tool/x"))
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual((yield* Fiber.join(fiber)).status, 503)
+      assert.isBelow(chunks, 20)
+    })
+  )
+
   for (const status of [408, 429, 502, 503, 504]) {
     it.effect(`repeats a request of any method that is answered ${status}`, () =>
       Effect.gen(function* () {

@@ -1,10 +1,12 @@
+import * as HttpAnswer from "@observability-agents/toolkit/HttpAnswer"
 import * as HttpFailure from "@observability-agents/toolkit/HttpFailure"
+import * as HttpPolicy from "@observability-agents/toolkit/HttpPolicy"
 import * as HttpSettings from "@observability-agents/toolkit/HttpSettings"
 import { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
 import * as NodeHttp from "@observability-agents/toolkit/NodeHttp"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Deferred, Duration, Effect, Exit, Fiber, Logger, Redacted, References, Tracer } from "effect"
-import { type HttpClientError, HttpClientRequest } from "effect/http"
+import { type HttpClientError, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import * as NodeFs from "node:fs/promises"
 import * as NodeHttpServer from "node:http"
 import * as NodeHttp2 from "node:http2"
@@ -75,6 +77,8 @@ const client = (changes: Partial<HttpSettings.HttpSettings> = {}, environment: N
 
 /** For what is expected to log an error. */
 const quietly = Effect.provideService(References.MinimumLogLevel, "None")
+
+type Answer = HttpClientResponse.HttpClientResponse
 
 const say =
   (text: string): Handler =>
@@ -172,6 +176,68 @@ describe("NodeHttp requests", () => {
       )
       assert.strictEqual(own, "Bearer t")
     }).pipe(Effect.scoped)
+  )
+
+  it.live("gives the connection of a redirect back, whatever its body", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve((request, response) => {
+        const location = request.url === "/loop" ? "/loop" : "/there"
+        if (request.url === "/there") response.end("arrived")
+        else response.writeHead(302, { location })
+        if (request.url === "/large") response.end("x".repeat(3_000_000))
+        if (request.url === "/slow") response.write("begun")
+        if (request.url === "/loop") response.end("turning")
+      })
+      const http = yield* client({ maxTotalConnections: 1, poolTimeout: Duration.seconds(5) })
+      for (const path of ["/large", "/slow", "/large"]) {
+        assert.strictEqual(yield* Effect.flatMap(http.get(url + path), ({ text }) => text), "arrived")
+      }
+      // The last of too many is passed on, and can be read like any other answer.
+      const last = yield* http.get(`${url}/loop`)
+      assert.strictEqual(last.status, 302)
+      assert.strictEqual(yield* last.text, "turning")
+      assert.strictEqual(yield* Effect.flatMap(http.get(`${url}/there`), ({ text }) => text), "arrived")
+    })
+  )
+
+  it.live(
+    "gives the connection back of an answer that is read for its words only, however long it goes on",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* serve((request, response) => {
+          if (request.url === "/") {
+            response.end("arrived")
+            return
+          }
+          response.writeHead(500)
+          const more = () => {
+            while (response.write("x".repeat(60_000)));
+          }
+          response.on("drain", more)
+          more()
+        })
+        const http = yield* client({ maxTotalConnections: 1, poolTimeout: Duration.seconds(5) })
+        for (const read of [HttpAnswer.discard, (answer: Answer) => HttpAnswer.text(answer, "30 seconds")]) {
+          yield* read(yield* http.get(`${url}/endless`))
+          assert.strictEqual(yield* Effect.flatMap(http.get(url), ({ text }) => text), "arrived")
+        }
+      })
+  )
+
+  it.live("gives the connection of an answer back before the request is repeated, whatever its body", () =>
+    Effect.gen(function* () {
+      let asked = 0
+      const { url } = yield* serve((_, response) => {
+        if (++asked > 2) response.end("arrived")
+        else if (asked === 2) response.writeHead(503).write("begun")
+        else response.writeHead(503).end("x".repeat(3_000_000))
+      })
+      const http = HttpPolicy.apply(
+        { readTimeout: Duration.seconds(20), retries: 2 },
+        { baseDelay: "10 millis" }
+      )(yield* client({ maxTotalConnections: 1, poolTimeout: Duration.seconds(5) }))
+      assert.strictEqual(yield* Effect.flatMap(http.get(url), ({ text }) => text), "arrived")
+    })
   )
 
   it.live("follows redirects only if told to, and leaves credentials behind when the origin changes", () =>

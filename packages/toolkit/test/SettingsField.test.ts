@@ -254,3 +254,18 @@ describe("of, map and optional", () => {
     )
   })
 })
+
+describe("nonEmptyString", () => {
+  const field = Settings.nonEmptyString({ description, maxLength: 255 })
+
+  it("counts characters, not their halves, after trimming", () => {
+    assert.strictEqual(read(field, ` ${"😀".repeat(255)} `), "😀".repeat(255))
+    assert.strictEqual(read(field, "x".repeat(256)), "refused")
+    assert.strictEqual(read(field, " "), "refused")
+  })
+
+  it("says how long it may be and how long it is", () => {
+    assert.strictEqual(field.expected, "text of 1 to 255 characters")
+    assert.deepStrictEqual(field.decode("x".repeat(300)), Result.fail("it has 300 characters"))
+  })
+})
