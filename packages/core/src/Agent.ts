@@ -15,14 +15,17 @@ import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import * as AgentOutbox from "./AgentOutbox.ts"
 import * as Channel from "./Channel.ts"
 import { CoreSettings } from "./CoreSettings.ts"
 import * as EventSender from "./EventSender.ts"
 import { Health } from "./Health.ts"
 import * as Heartbeat from "./Heartbeat.ts"
-import type { Outbox } from "./Outbox.ts"
-import * as OutboxMemory from "./OutboxMemory.ts"
+import { Outbox } from "./Outbox.ts"
+import type * as RunTracker from "./RunTracker.ts"
 import { Supervisor, type Unrecoverable } from "./Supervisor.ts"
+import type { Window } from "./Window.ts"
 
 /**
  * What the framework hands to an agent's Layer.
@@ -45,6 +48,15 @@ export interface Agent<out E = never> {
   readonly layer: Layer.Layer<never, E, Services>
   /** Talks to the tool once and says in a sentence what it found. */
   readonly check: Effect.Effect<string, CheckFailed | Config.ConfigError, HttpTransport>
+  /**
+   * Reads the runs of a time span that has passed, as the agent's Task would have. It may bring runs that were active
+   * outside of the span: those are left out by the caller. Absent where the tool cannot be asked for the past.
+   */
+  readonly backfill?:
+    | ((window: Window) => Stream.Stream<RunTracker.Poll, CheckFailed | Config.ConfigError, HttpTransport>)
+    | undefined
+  /** Sentences about what the settings leave out, for somebody who misses a run. */
+  readonly omissions?: Effect.Effect<ReadonlyArray<string>, Config.ConfigError> | undefined
 }
 
 /**
@@ -79,13 +91,18 @@ export const sections = (agent: Agent<unknown>): ReadonlyArray<Settings.Section<
 ]
 
 /**
- * The agent with all that it needs around it. What is left to provide is the way to the network, and the Supervisor
- * that learns of failures nothing can go on after.
+ * The agent with all that it needs around it; its Outbox is the file that `state_path` of `[core]` names. What is left to
+ * provide is the way to the network, and the Supervisor that learns of failures nothing can go on after. Fails as
+ * `Unrecoverable` with exit code 74 where the state file cannot be used; agents that are built together share one.
  */
 export const layer = <E>(
   agent: Agent<E>,
   options: { readonly version: string }
-): Layer.Layer<Outbox | Health | Observability, E | Config.ConfigError, HttpTransport | Supervisor> =>
+): Layer.Layer<
+  Outbox | Health | Observability,
+  E | Config.ConfigError | Unrecoverable,
+  HttpTransport | Supervisor
+> =>
   // Closed in the reverse order: the pollers stop, then what is under way to the server is finished, then all the rest.
   agent.layer.pipe(
     Layer.provide(finishSending),
@@ -93,7 +110,7 @@ export const layer = <E>(
     Layer.provide(
       Layer.merge(EventSender.layer, Heartbeat.layer({ tool: agent.tool, version: options.version }))
     ),
-    Layer.provideMerge(Layer.mergeAll(OutboxMemory.layer(), Health.layer, Observability.layerNoDeps))
+    Layer.provideMerge(Layer.mergeAll(AgentOutbox.layer, Health.layer, Observability.layerNoDeps))
   )
 
 /**
@@ -114,11 +131,26 @@ const channelCapacity = Layer.effect(
   Effect.map(CoreSettings.config, ({ maxChannelCapacity }) => maxChannelCapacity)
 )
 
-/** On a stop, waits for the answers to what was sent, but no longer than `shutdown_timeout`. */
+/** On a stop, waits for the answers to what was sent, but no longer than `shutdown_timeout`, and says what is left. */
 const finishSending = Layer.effectDiscard(
   Effect.gen(function* () {
-    const { shutdownTimeout } = yield* CoreSettings.config
+    const { shutdownTimeout, statePath } = yield* CoreSettings.config
     const sender = yield* EventSender.EventSender
-    yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(sender.drain, shutdownTimeout)))
+    const outbox = yield* Outbox
+    yield* Effect.addFinalizer(() =>
+      Effect.ignore(Effect.timeout(sender.drain, shutdownTimeout)).pipe(
+        Effect.andThen(outbox.status),
+        Effect.flatMap(({ deadLetters, pending }) => {
+          if (pending === 0) return Effect.void
+          const left =
+            statePath === ":memory:"
+              ? Effect.logWarning("Events that were not sent yet are lost: the state is kept in memory only")
+              : Effect.logInfo(
+                  "Events that were not sent yet stay in the state file and are sent after the next start"
+                )
+          return Effect.annotateLogs(left, { pending, deadLetters })
+        })
+      )
+    )
   })
 )

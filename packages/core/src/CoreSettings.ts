@@ -97,6 +97,7 @@ export const CoreSettings = Settings.section("core", {
     agentKey: Settings.nonEmptyString({
       description:
         "The name under which Observability shows this agent. Two agents of one project need two names.",
+      maxLength: 255,
       example: "databricks-production"
     }),
     logLevel: Settings.literals(["debug", "info", "warning", "error"], {
@@ -113,7 +114,7 @@ export const CoreSettings = Settings.section("core", {
       description:
         "Time between two signs of life. Observability takes an agent for unhealthy after twice its own interval (five minutes unless changed there).",
       default: 60,
-      exclusiveMinimum: 0
+      min: 1
     }),
     healthGrace: Settings.seconds({
       description: "How long a part of the agent may fail before its signs of life are withheld.",
@@ -125,6 +126,39 @@ export const CoreSettings = Settings.section("core", {
         "The file that keeps what was read and what is still to be sent; `:memory:` keeps it for this run only.",
       default: "./.observability-agent/state.db"
     }),
+    historyRetention: Settings.seconds({
+      description:
+        "How long it is remembered what the tool said of a run and what was delivered, for `observability-agent explain`.",
+      default: 86_400,
+      min: 0
+    }),
+    historyLimit: Settings.integer({
+      description: "How many delivered events are remembered for it at most. 0 turns it off.",
+      default: 100_000,
+      min: 0
+    }),
+    outboxMaxEvents: Settings.integer({
+      description:
+        "From how many unsent events on nothing further is read from the tool. What was not read is read later.",
+      default: 100_000,
+      min: 1
+    }),
+    outboxResumeEvents: Settings.integer({
+      description:
+        "Below how many unsent events reading goes on. More than `outbox_max_events` counts as that.",
+      default: 80_000,
+      min: 1
+    }),
+    outboxMaxBytes: Settings.integer({
+      description: "The same as `outbox_max_events`, in bytes of unsent events.",
+      default: 512 * 1024 * 1024,
+      min: 1
+    }),
+    outboxResumeBytes: Settings.integer({
+      description: "The same as `outbox_resume_events`, in bytes of unsent events.",
+      default: 400 * 1024 * 1024,
+      min: 1
+    }),
     startFrom: Settings.of(StartFromText, {
       description:
         "From when on finished runs are read when the agent starts for the first time. Runs that are active then are followed in any case.",
@@ -134,8 +168,15 @@ export const CoreSettings = Settings.section("core", {
     }),
     sendConcurrency: Settings.integer({
       description:
-        "How many events are on their way to the server at once, each of another run. The server answers about 20 requests per second in all.",
+        "How many events are on their way to the server at once, each of another run: at the start, and whenever the server fails or slows down. The server as shipped works on 2 requests at a time.",
       default: 2,
+      min: 1,
+      max: 64
+    }),
+    sendConcurrencyMaximum: Settings.integer({
+      description:
+        "How many events may be on their way at once while there is a backlog and the server answers as quickly as ever. `send_concurrency` holds where it is more; with the same number in both, it is fixed.",
+      default: 8,
       min: 1,
       max: 64
     }),

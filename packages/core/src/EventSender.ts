@@ -7,10 +7,11 @@
  * | takes it (2xx) | leaves the Outbox | goes on |
  * | `Rejected`: it, or our own check, refuses the event | becomes a dead letter | goes on |
  * | `Unauthorized`: it refuses the key or the address | stays, as if it had not been tried | stops; one probe per `unauthorized_retry_period` |
- * | `Unavailable`: it cannot, or does not answer | stays the head of its lane and is tried again, more and more patiently | goes on with other lanes; when the events of five lanes failed in succession: one probe at a time |
+ * | `Unavailable`: it cannot, or does not answer | stays the head of its lane and is tried again, more and more patiently | goes on with other lanes; when the events of five lanes failed in succession, or the server names a time to wait: one probe at a time |
  * | 500, `max_server_errors` times on one event, while others pass | becomes a dead letter | goes on |
  *
- * No event is given up for its age. Health knows how the last event came out, under the Loop's name `send events`.
+ * No event is given up for its age. Health knows how the last event came out, under the Loop's name `send events`. How
+ * many events are under way at once follows the server's latency: see `SendPace`.
  */
 import type { ObservabilityError } from "@observability-agents/toolkit/ObservabilityError"
 import { Observability } from "@observability-agents/toolkit/Observability"
@@ -29,6 +30,7 @@ import * as Loop from "./Loop.ts"
 import { type Claim, Outbox } from "./Outbox.ts"
 import * as OutboxAccess from "./OutboxAccess.ts"
 import * as SendGate from "./SendGate.ts"
+import * as SendLimit from "./SendLimit.ts"
 import type { Supervisor } from "./Supervisor.ts"
 
 /** The sending of events, while its Layer is there. */
@@ -48,8 +50,10 @@ export const LOOP = "send events"
 
 /** How sending behaves. */
 export interface Options {
-  /** How many events are under way at once. */
+  /** How many events are under way at once: at the start, and at least while there are so many lanes. */
   readonly concurrency: number
+  /** How many it may become while the server answers quickly. `concurrency` unless given more: then it is fixed. */
+  readonly concurrencyMaximum?: number | undefined
   /** Longest wait before an event is tried again. */
   readonly retryMaximum: Duration.Duration
   /** Between two probes while the server refuses us. */
@@ -76,6 +80,7 @@ export const layer: Layer.Layer<
     const settings = yield* CoreSettings.config
     return layerWith({
       concurrency: settings.sendConcurrency,
+      concurrencyMaximum: settings.sendConcurrencyMaximum,
       retryMaximum: settings.sendRetryMaximum,
       unauthorizedRetryPeriod: settings.unauthorizedRetryPeriod,
       maxServerErrors: settings.maxServerErrors
@@ -96,12 +101,14 @@ const make = Effect.fnUntraced(function* (options: Options) {
   const outbox = yield* Outbox
   const observability = yield* Observability
   const maximum = Duration.toMillis(options.retryMaximum)
+  const concurrency = Math.max(options.concurrency, options.concurrencyMaximum ?? 0)
   // Whole milliseconds: clocks count no less, and a wait for a fraction would be over before its time.
   const backOff = (failures: number) =>
     Effect.map(Random.next, (random) =>
       Math.ceil(Math.min(maximum, 1000 * 2 ** Math.min(failures, 30)) * (0.5 + random / 2))
     )
   const gate = SendGate.make({ refusedPeriod: Duration.toMillis(options.unauthorizedRetryPeriod), backOff })
+  const slots = yield* SendLimit.make({ minimum: options.concurrency, maximum: concurrency })
 
   const held = new Set<Claim>()
   const drained = Deferred.makeUnsafe<void>()
@@ -122,20 +129,26 @@ const make = Effect.fnUntraced(function* (options: Options) {
       })
     )
 
+  /** Ends a turn, however its event came out. */
+  const report = (turn: SendGate.Turn, outcome: SendGate.Outcome) =>
+    Effect.andThen(gate.report(turn, outcome), slots.leave)
+
   // Masked: between being taken and being held, a claim must not get lost.
   const next: Effect.Effect<Taken, Cause.Done | OutboxAccess.AccessError> = Effect.uninterruptibleMask(
     (restore) =>
       Effect.gen(function* () {
         for (;;) {
-          const turn = yield* restore(gate.turn)
+          yield* restore(slots.enter)
+          const turn = yield* Effect.onError(restore(gate.turn), () => slots.leave)
           const claim = yield* Effect.onError(OutboxAccess.unusableIsFatal(outbox.claim), () =>
-            gate.report(turn, { _tag: "Unsent" })
+            report(turn, { _tag: "Unsent" })
           )
           held.add(claim)
           // While this worker waited for an event, things may have changed.
-          if (!draining && (turn === "probe" || gate.isOpen())) return { turn, claim }
+          const isFit = (turn === "probe" || gate.isOpen()) && !slots.isOver()
+          if (!draining && isFit) return { turn, claim }
           yield* settle(claim, outbox.release(claim))
-          yield* gate.report(turn, { _tag: "Unsent" })
+          yield* report(turn, { _tag: "Unsent" })
           if (draining) return yield* Cause.done()
         }
       })
@@ -160,7 +173,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     if (failure.status === 500 && isPoisoned(claim)) {
       serverErrors.delete(claim.entry.id)
       yield* settle(claim, outbox.bury(claim, { reason: "server errors", words: failure.words }))
-      yield* gate.report(turn, { _tag: "Unsent" })
+      yield* report(turn, { _tag: "Unsent" })
       return yield* logBuried(
         "Event became a dead letter: the server fails on it while others pass",
         claim,
@@ -169,7 +182,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
     }
     const after = Math.max(yield* backOff(claim.attempts), failure.retryAfter)
     yield* settle(claim, outbox.retry(claim, { after: Duration.millis(after), error: failure.words }))
-    yield* gate.report(turn, { _tag: "Failed", lane: claim.entry.lane, retryAfter: failure.retryAfter })
+    yield* report(turn, { _tag: "Failed", lane: claim.entry.lane, retryAfter: failure.retryAfter })
   })
 
   const answer = Effect.fnUntraced(function* (taken: Taken, error: ObservabilityError) {
@@ -179,12 +192,12 @@ const make = Effect.fnUntraced(function* (options: Options) {
       case "Rejected": {
         serverErrors.delete(claim.entry.id)
         yield* settle(claim, outbox.bury(claim, { reason: "rejected", words: reason.words }))
-        yield* gate.report(turn, { _tag: reason.status === undefined ? "Unsent" : "Answered" })
+        yield* report(turn, { _tag: reason.status === undefined ? "Unsent" : "Answered" })
         return yield* logBuried("Event became a dead letter: it was rejected", claim, reason.words)
       }
       case "Unauthorized":
         yield* settle(claim, outbox.release(claim))
-        yield* gate.report(turn, { _tag: "Refused" })
+        yield* report(turn, { _tag: "Refused" })
         return yield* error
       case "Unavailable": {
         const asked = reason.retryAfter === undefined ? 0 : Duration.toMillis(reason.retryAfter)
@@ -199,18 +212,20 @@ const make = Effect.fnUntraced(function* (options: Options) {
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         const { claim, turn } = taken
+        const sentAt = slots.sent()
         const exit = yield* Effect.exit(restore(observability.post(claim.entry.event)))
+        const failure = Exit.isSuccess(exit) ? undefined : exit.cause.reasons.find(Cause.isFailReason)
+        yield* slots.cameOut(sentAt, Exit.isSuccess(exit) ? "taken" : paceOf(failure?.error))
         if (Exit.isSuccess(exit)) {
           delivered += 1
           serverErrors.delete(claim.entry.id)
           yield* settle(claim, outbox.delivered(claim))
-          return yield* gate.report(turn, { _tag: "Answered" })
+          return yield* report(turn, { _tag: "Answered" })
         }
-        const failure = exit.cause.reasons.find(Cause.isFailReason)
         if (failure !== undefined) return yield* answer(taken, failure.error)
         if (Cause.hasInterrupts(exit.cause)) {
           yield* settle(claim, outbox.release(claim))
-          yield* gate.report(turn, { _tag: "Unsent" })
+          yield* report(turn, { _tag: "Unsent" })
           return yield* Effect.interrupt
         }
         // A defect of ours on this one event: like a server that fails on it.
@@ -229,10 +244,14 @@ const make = Effect.fnUntraced(function* (options: Options) {
     return held.size === 0 ? Effect.void : Deferred.await(drained)
   })
   return {
-    loop: Loop.receive(LOOP, next, send, { concurrency: options.concurrency }),
+    loop: Loop.receive(LOOP, next, send, { concurrency }),
     service: EventSender.of({ drain })
   }
 })
+
+/** Only what the server could not do, or did not answer, says that it has too much to do. */
+const paceOf = (error: ObservabilityError | undefined) =>
+  error?.reason._tag === "Unavailable" ? "failed" : undefined
 
 const logBuried = (sentence: string, claim: Claim, words: string) =>
   Effect.annotateLogs(Effect.logWarning(sentence), { event: claim.entry.id, attempts: claim.attempts, words })

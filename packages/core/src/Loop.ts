@@ -21,6 +21,7 @@ import type { Scope } from "effect/Scope"
 import type { Health } from "./Health.ts"
 import * as LoopRun from "./LoopRun.ts"
 import * as Pace from "./Pace.ts"
+import * as SteadyTime from "./SteadyTime.ts"
 import type { Supervisor } from "./Supervisor.ts"
 import * as Window from "./Window.ts"
 
@@ -87,7 +88,8 @@ export type Services<R> = Supervisor | Health | Exclude<R, Scope | Control>
  *
  * A Window ends at the moment its run begins. It starts where the last run that succeeded ended; with `committed`, at
  * the instant that was last committed durably, which is read anew for each run. What a failed run had to cover is
- * therefore part of the next one's Window. A period that is not longer than 0 and finite is a defect when the Layer is
+ * therefore part of the next one's Window. Where that instant lies ahead of the clock, because the clock was ahead before,
+ * it counts as this moment, and a warning says so, at most once a minute. A period that is not longer than 0 and finite is a defect when the Layer is
  * built, as is a jitter outside of 0 to 1.
  *
  * @category constructors
@@ -114,10 +116,14 @@ export const periodic = <E, R, E2 = never, R2 = never, E3 = never, R3 = never, R
         return yield* Effect.die(new RangeError(`Loop "${name}" needs a jitter from 0 to 1, not ${jitter}`))
       }
       let start: DateTime.Utc | undefined
+      const warn = aheadOfClock()
       const run = Effect.gen(function* () {
         const committed = options.committed === undefined ? Option.none() : yield* options.committed
-        const from = Option.getOrUndefined(committed) ?? (start ??= yield* options.from)
-        const window = Window.make(from, yield* DateTime.now)
+        const covered = Option.getOrUndefined(committed) ?? start
+        const from = covered ?? (start = yield* options.from)
+        const now = yield* DateTime.now
+        if (covered !== undefined && DateTime.isGreaterThan(covered, now)) yield* warn(covered, now)
+        const window = Window.make(from, now)
         yield* task(window)
         if (options.committed === undefined) start = window.to
       })
@@ -265,6 +271,24 @@ const layer = <R>(effect: Effect.Effect<void, never, R>): Layer.Layer<never, nev
   // SAFETY: `launch` has provided Control and each run's Scope, and the Layer provides its own Scope: what is left of
   // the requirements is what Services says. TypeScript cannot see that for an R that is not known yet.
   Layer.effectDiscard(effect) as Layer.Layer<never, never, Services<R>>
+
+/** Warns that the clock was ahead, at most once a minute. */
+const aheadOfClock = () => {
+  let warnedAt = Number.NEGATIVE_INFINITY
+  return (covered: DateTime.Utc, now: DateTime.Utc): Effect.Effect<void> =>
+    Effect.flatMap(SteadyTime.elapsed, (elapsed) => {
+      if (elapsed - warnedAt < WARNING_MILLIS) return Effect.void
+      warnedAt = elapsed
+      return Effect.annotateLogs(
+        Effect.logWarning(
+          "The clock was ahead: what was read last lies in the future, and is read from this moment on instead"
+        ),
+        { covered: DateTime.formatIso(covered), now: DateTime.formatIso(now) }
+      )
+    })
+}
+
+const WARNING_MILLIS = 60_000
 
 const positive = (name: string, input: Duration.Input): Effect.Effect<number> =>
   Effect.suspend(() => {

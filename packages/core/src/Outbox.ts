@@ -8,24 +8,41 @@
  *
  * - **events**: `seq` (ascending), `id`, `lane`, the event, `attempts`, `committedAt`, `dueAt`. An event is there until
  *   it was delivered or buried. `dueAt` is `committedAt` at first; only the head of a lane ever has a later one.
- * - **identities**: every `id` ever committed, with the time of the latest commit that named it, also of events long
- *   gone. They are kept longer than any tool's look-back and than the retention of closed runs, and may be removed by age
- *   after that, but never while the event is pending.
+ * - **identities**: every `id` ever committed, also of events long gone. They are kept for {@link IDENTITY_RETENTION}
+ *   after they were first committed or last replayed, and may be removed after that, but never while the event is pending.
  * - **tracked runs**: by source and key; **cursors**: by source.
- * - **dead letters**, and two facts that outlive the events: how many were delivered, and the newest timestamp among
- *   the delivered ones (the heartbeat repeats it after a restart).
+ * - **dead letters**, at most {@link DEAD_LETTER_CAPACITY}: of more, the oldest go.
+ * - **history**: for a time and up to a number, what became of the events that are gone, and notes: what the tool said of
+ *   the runs that the events are about, and what people did with dead letters.
+ * - two facts that outlive the events: how many were delivered, and the newest timestamp among the delivered ones (the
+ *   heartbeat repeats it after a restart).
  *
  * Claims are not stored: they belong to the process, so after a crash every event is free again. Whoever dies between
  * the server's answer and `delivered` sends once more; that is the one doubt that a server without idempotency leaves.
  */
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Event from "@observability-agents/toolkit/Event"
 import type { TrackedRun } from "./TrackedRun.ts"
+
+/**
+ * How long the identity of an event is remembered. Much longer than any tool is looked back at, and than the seven days
+ * for which a failed run is watched for a repair: what is read again in that time is known, and is not sent again.
+ */
+export const IDENTITY_RETENTION: Duration.Duration = Duration.days(30)
+
+/** How many dead letters are kept unless said otherwise. */
+export const DEAD_LETTER_CAPACITY = 10_000
+
+/** How long history is kept unless said otherwise. */
+export const HISTORY_RETENTION: Duration.Duration = Duration.hours(24)
+
+/** How many delivered events, and how many notes, are kept as history unless said otherwise. */
+export const HISTORY_LIMIT = 100_000
 
 /** One event to be sent. */
 export interface Entry {
@@ -40,7 +57,10 @@ export interface Entry {
 export interface Commit {
   /** Whose cursor and runs these are: one name per poller, unique in the store. */
   readonly source: string
-  /** How far the source was read. An earlier one than the committed changes nothing: cursors never go back. */
+  /**
+   * How far the source was read. An earlier one than the committed changes nothing, for cursors do not go back; only one
+   * that lies ahead of the clock at the time of the commit is replaced by any other. See `Cursor`.
+   */
   readonly cursor?: DateTime.Utc | undefined
   /** What is known of these runs now; replaces what was known of them. */
   readonly runs: ReadonlyArray<TrackedRun>
@@ -48,6 +68,18 @@ export interface Commit {
   readonly forget: ReadonlyArray<string>
   /** In the order in which they are to be sent. */
   readonly entries: ReadonlyArray<Entry>
+  /** What the tool said that is worth remembering, for the history of the lanes. */
+  readonly notes?: ReadonlyArray<Note> | undefined
+}
+
+/** A sentence about what a lane's events tell of, kept as part of its history. */
+export interface Note {
+  readonly lane: string
+  /** When it was observed. */
+  readonly at: DateTime.Utc
+  /** Who says it: the tool that is watched, or the Outbox of what somebody did with a dead letter. */
+  readonly by: "tool" | "outbox"
+  readonly text: string
 }
 
 /** What a commit did: entries taken into the lanes, and entries whose identity was known already. */
@@ -75,6 +107,8 @@ export interface Claim {
 
 /** An event that will not be sent any more, and why. */
 export interface DeadLetter {
+  /** Names it: ascending in the order of burial, and never given again. */
+  readonly number: number
   readonly entry: Entry
   readonly attempts: number
   readonly committedAt: DateTime.Utc
@@ -88,6 +122,38 @@ export interface DeadLetter {
 /** Why an event became a dead letter. */
 export type BurialReason = "rejected" | "server errors"
 
+/** An event, and what became of it. */
+export interface PastEvent {
+  readonly id: string
+  /** The event in a few words, as `EventTitle` makes them. */
+  readonly title: string
+  /** The time that it tells. */
+  readonly timestamp: Option.Option<DateTime.Utc>
+  readonly committedAt: DateTime.Utc
+  /** How often sending it failed and was put off. */
+  readonly attempts: number
+  /** Why it failed the last time. A dead letter says it in `words` instead. */
+  readonly error: Option.Option<string>
+  readonly state:
+    | { readonly _tag: "Waiting"; readonly dueAt: DateTime.Utc }
+    | { readonly _tag: "Delivered"; readonly at: DateTime.Utc }
+    | {
+        readonly _tag: "Buried"
+        readonly at: DateTime.Utc
+        readonly number: number
+        readonly reason: BurialReason
+        readonly words: string
+      }
+}
+
+/** What is known of one lane. */
+export interface LaneHistory {
+  /** By the time of observation, then in the order in which they came. */
+  readonly notes: ReadonlyArray<Note>
+  /** By the time of their commit, then in the order of the lane. */
+  readonly events: ReadonlyArray<PastEvent>
+}
+
 /** How the Outbox stands. */
 export interface OutboxStatus {
   /** Events not delivered and not buried, those in flight included. */
@@ -96,6 +162,7 @@ export interface OutboxStatus {
   readonly inFlight: number
   /** Lanes that have pending events. */
   readonly lanes: number
+  /** Dead letters that are there. */
   readonly deadLetters: number
   /** Events delivered since the store was made. */
   readonly delivered: number
@@ -159,6 +226,25 @@ export class Outbox extends Context.Service<
     ) => Effect.Effect<void, OutboxError>
     /** All dead letters, the oldest first. */
     readonly deadLetters: Effect.Effect<ReadonlyArray<DeadLetter>, OutboxError>
+    /**
+     * Makes the dead letters of these numbers events to be sent again: each at the end of its lane, as if it were committed
+     * now, with no attempts. Their identities stay known. Does not wait for room. One whose event is pending again is
+     * only taken away. All or nothing; numbers without a dead letter are left out. Gives those that were there, and
+     * leaves a note in each lane.
+     */
+    readonly replay: (numbers: ReadonlyArray<number>) => Effect.Effect<ReadonlyArray<number>, OutboxError>
+    /**
+     * Takes the dead letters of these numbers away for good; their identities stay known. All or nothing; numbers without a
+     * dead letter are left out. Gives those that were there, and leaves a note in each lane.
+     */
+    readonly drop: (numbers: ReadonlyArray<number>) => Effect.Effect<ReadonlyArray<number>, OutboxError>
+    /**
+     * What is known of a lane: its notes, and its events that are pending, buried or delivered. Of notes and delivered
+     * events, those that are older than the retention (since they were stored) or beyond the limit are not shown.
+     */
+    readonly history: (lane: string) => Effect.Effect<LaneHistory, OutboxError>
+    /** Reads everything, and says in a sentence each what is not as it has to be. Changes nothing. */
+    readonly verify: Effect.Effect<ReadonlyArray<string>, OutboxError>
     /** How it stands now. Never fails and is cheap enough to ask every second: a driver counts along in memory. */
     readonly status: Effect.Effect<OutboxStatus>
   }

@@ -11,18 +11,40 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
+import * as Cursor from "./Cursor.ts"
 import * as DueHeap from "./DueHeap.ts"
-import { type Claim, type Commit, type Committed, type DeadLetter, type Entry, Outbox } from "./Outbox.ts"
+import * as EventTitle from "./EventTitle.ts"
+import {
+  type Claim,
+  type Commit,
+  type Committed,
+  DEAD_LETTER_CAPACITY,
+  type DeadLetter,
+  type Entry,
+  HISTORY_LIMIT,
+  HISTORY_RETENTION,
+  IDENTITY_RETENTION,
+  type LaneHistory,
+  type Note,
+  Outbox
+} from "./Outbox.ts"
+import * as History from "./OutboxMemoryHistory.ts"
+import * as Letters from "./OutboxSqliteLetters.ts"
+import * as SteadyTime from "./SteadyTime.ts"
 import type { TrackedRun } from "./TrackedRun.ts"
 
 /** How much the Outbox holds. */
 export interface Options {
   /** How many pending events make commits wait. Default 10 000. */
   readonly capacity?: number | undefined
-  /** How long the identity of an event is remembered after it was last committed. Default 60 days. */
+  /** How long the identity of an event is remembered. Default `IDENTITY_RETENTION`. */
   readonly identityRetention?: Duration.Input | undefined
-  /** How many dead letters are kept; of more, the oldest go (they are counted on). Default 10 000. */
+  /** How many dead letters are kept; of more, the oldest go. Default `DEAD_LETTER_CAPACITY`. */
   readonly deadLetterCapacity?: number | undefined
+  /** How long notes and delivered events are kept. Default `HISTORY_RETENTION`. */
+  readonly historyRetention?: Duration.Input | undefined
+  /** How many of each are kept. Default `HISTORY_LIMIT`; with 0 there is no history. */
+  readonly historyLimit?: number | undefined
 }
 
 /** An empty Outbox in memory. */
@@ -30,15 +52,16 @@ export const layer = (options?: Options): Layer.Layer<Outbox> => Layer.effect(Ou
 
 /** Makes an empty Outbox in memory. See {@link layer}. */
 export const make = (options?: Options): Effect.Effect<Outbox["Service"]> =>
-  Effect.map(Semaphore.make(1), (gate) => {
-    const store = makeStore(options)
+  Effect.zipWith(Semaphore.make(1), SteadyTime.make, (gate, steady) => {
+    const store = makeStore(options, steady)
     const now = Clock.currentTimeMillis
 
     // One commit at a time waits for room, so that those behind it keep their order.
     const waitForRoom: Effect.Effect<void> = Effect.suspend(() =>
       store.isFull() ? Effect.andThen(Deferred.await(store.room.next()), waitForRoom) : Effect.void
     )
-    const waitForDue: Effect.Effect<Claim> = Effect.flatMap(now, (time) => {
+    const waitForDue: Effect.Effect<Claim> = Effect.suspend(() => {
+      const time = steady.now()
       const claim = store.take(time)
       if (claim !== undefined) return Effect.succeed(claim)
       const woken = Deferred.await(store.due.next())
@@ -60,13 +83,17 @@ export const make = (options?: Options): Effect.Effect<Outbox["Service"]> =>
         ),
       checkpoint: (source) => Effect.sync(() => store.checkpoint(source)),
       claim: Effect.uninterruptible(waitForDue),
-      delivered: (claim) => Effect.sync(() => store.delivered(claim)),
-      retry: (claim, { after }) =>
-        Effect.map(now, (time) => store.putOff(claim, time + Math.ceil(Duration.toMillis(after)))),
+      delivered: (claim) => Effect.map(now, (time) => store.delivered(claim, time)),
+      retry: (claim, { after, error }) =>
+        Effect.sync(() => store.putOff(claim, steady.now() + Math.ceil(Duration.toMillis(after)), error)),
       release: (claim) => Effect.sync(() => store.release(claim)),
       bury: (claim, { reason, words }) =>
         Effect.map(now, (time) => store.bury(claim, { reason, words }, time)),
       deadLetters: Effect.sync(() => store.deadLetters()),
+      replay: (numbers) => Effect.map(now, (time) => store.replay(numbers, time)),
+      drop: (numbers) => Effect.map(now, (time) => store.drop(numbers, time)),
+      history: (lane) => Effect.map(now, (time) => store.history(lane, time)),
+      verify: Effect.sync(() => store.verify()),
       status: Effect.sync(() => store.status())
     })
   })
@@ -78,6 +105,8 @@ interface Node {
   readonly entry: Entry
   readonly committedAt: number
   attempts: number
+  error: string | undefined
+  /** By the `SteadyTime`, so that no setting of the clock holds it up. */
   dueAt: number
   /** The next one of its lane. */
   behind: Node | undefined
@@ -109,10 +138,14 @@ const makeSignal = () => {
 const isDueBefore = (a: Lane, b: Lane): boolean =>
   a.head.dueAt !== b.head.dueAt ? a.head.dueAt < b.head.dueAt : a.head.seq < b.head.seq
 
-const makeStore = (options: Options | undefined) => {
+const makeStore = (options: Options | undefined, steady: SteadyTime.SteadyTime) => {
   const capacity = Math.max(1, options?.capacity ?? 10_000)
-  const identityRetention = Duration.toMillis(options?.identityRetention ?? "60 days")
-  const deadLetterCapacity = options?.deadLetterCapacity ?? 10_000
+  const identityRetention = Duration.toMillis(options?.identityRetention ?? IDENTITY_RETENTION)
+  const deadLetterCapacity = Math.max(1, options?.deadLetterCapacity ?? DEAD_LETTER_CAPACITY)
+  const history = History.make({
+    retention: Duration.toMillis(options?.historyRetention ?? HISTORY_RETENTION),
+    limit: options?.historyLimit ?? HISTORY_LIMIT
+  })
 
   const room = makeSignal()
   const due = makeSignal()
@@ -122,9 +155,10 @@ const makeStore = (options: Options | undefined) => {
   const pendingIds = new Set<string>()
   /** In the order of the latest commits that named them, so that the oldest stand first. */
   const identities = new Map<string, number>()
-  const cursors = new Map<string, DateTime.Utc>()
+  const cursors = new Map<string, number>()
   const runs = new Map<string, Map<string, TrackedRun>>()
-  let buried: Array<DeadLetter> = []
+  /** By number, the oldest first. */
+  const buried = new Map<number, { readonly letter: DeadLetter; readonly seq: number }>()
   let oldest: Node | undefined
   let youngest: Node | undefined
   let seq = 0
@@ -145,7 +179,8 @@ const makeStore = (options: Options | undefined) => {
       entry,
       committedAt: time,
       attempts: 0,
-      dueAt: time,
+      error: undefined,
+      dueAt: steady.now(),
       behind: undefined,
       older: youngest,
       younger: undefined
@@ -155,6 +190,8 @@ const makeStore = (options: Options | undefined) => {
     youngest = node
     pendingIds.add(entry.id)
     const lane = lanes.get(entry.lane)
+    identities.delete(entry.id)
+    identities.set(entry.id, time)
     if (lane === undefined) {
       const fresh: Lane = { name: entry.lane, head: node, tail: node }
       lanes.set(entry.lane, fresh)
@@ -208,22 +245,64 @@ const makeStore = (options: Options | undefined) => {
     }
     for (const run of change.runs) known.set(run.key, run)
     for (const key of change.forget) known.delete(key)
-    const cursor = cursors.get(change.source)
-    if (
-      change.cursor !== undefined &&
-      (cursor === undefined || DateTime.isGreaterThan(change.cursor, cursor))
-    ) {
-      cursors.set(change.source, change.cursor)
-    }
+    const cursor = Cursor.move(cursors.get(change.source), change.cursor?.epochMilliseconds, time)
+    if (cursor !== undefined) cursors.set(change.source, cursor)
     let accepted = 0
     for (const entry of change.entries) {
-      const isRepeated = identities.delete(entry.id)
-      identities.set(entry.id, time)
-      if (isRepeated) continue
+      if (identities.has(entry.id)) continue
       append(entry, time)
       accepted += 1
     }
+    history.note(change.notes ?? [], time)
     return { accepted, repeated: change.entries.length - accepted }
+  }
+
+  /** Takes dead letters away, and leaves notes. */
+  const unbury = (numbers: ReadonlyArray<number>, done: "replayed" | "dropped", time: number) => {
+    const found = Array.from(new Set(numbers))
+      .sort((a, b) => a - b)
+      .flatMap((number) => buried.get(number)?.letter ?? [])
+    for (const letter of found) buried.delete(letter.number)
+    history.note(
+      found.map(({ entry: { event, lane }, number, words }): Note =>
+        Letters.changed(done, { lane, number, title: EventTitle.title(event), words }, time)
+      ),
+      time
+    )
+    return found
+  }
+
+  const historyOf = (name: string, time: number): LaneHistory => {
+    const events = Array.from(history.deliveredIn(name, time))
+    for (let node = lanes.get(name)?.head; node !== undefined; node = node.behind) {
+      const dueAt = DateTime.makeUnsafe(steady.toSystem(node.dueAt))
+      events.push({ seq: node.seq, event: History.pastEvent(node, { _tag: "Waiting", dueAt }) })
+    }
+    for (const { letter, seq } of buried.values()) {
+      const { attempts, buriedAt, committedAt, entry, number, reason, words } = letter
+      if (entry.lane !== name) continue
+      const told = { seq, entry, committedAt: committedAt.epochMilliseconds, attempts, error: undefined }
+      const event = History.pastEvent(told, { _tag: "Buried", at: buriedAt, number, reason, words })
+      events.push({ seq, event })
+    }
+    events.sort(
+      (a, b) => a.event.committedAt.epochMilliseconds - b.event.committedAt.epochMilliseconds || a.seq - b.seq
+    )
+    return { notes: history.notesIn(name, time), events: events.map(({ event }) => event) }
+  }
+
+  const verify = (): ReadonlyArray<string> => {
+    let count = 0
+    for (const lane of lanes.values()) {
+      for (let node: Node | undefined = lane.head; node !== undefined; node = node.behind) count += 1
+    }
+    const orphans = Array.from(pendingIds).filter((id) => !identities.has(id)).length
+    return [
+      ...(count === pendingIds.size
+        ? []
+        : [`The lanes hold ${count} events, but ${pendingIds.size} are pending.`]),
+      ...(orphans === 0 ? [] : [`${orphans} pending events have no identity.`])
+    ]
   }
 
   const take = (time: number): Claim | undefined => {
@@ -244,10 +323,10 @@ const makeStore = (options: Options | undefined) => {
     take,
     nextDue: () => heap.peek()?.head.dueAt,
     checkpoint: (source: string) => ({
-      cursor: Option.fromUndefinedOr(cursors.get(source)),
+      cursor: Option.map(Option.fromUndefinedOr(cursors.get(source)), DateTime.makeUnsafe),
       runs: new Map(runs.get(source))
     }),
-    delivered: (claim: Claim): void => {
+    delivered: (claim: Claim, time: number): void => {
       const lane = settle(claim)
       if (lane === undefined) return
       const { timestamp } = lane.head.entry.event
@@ -255,12 +334,14 @@ const makeStore = (options: Options | undefined) => {
       if (timestamp !== undefined) {
         latestDelivered = latestDelivered === undefined ? timestamp : DateTime.max(latestDelivered, timestamp)
       }
+      history.delivered(lane.head, time)
       remove(lane)
     },
-    putOff: (claim: Claim, dueAt: number): void => {
+    putOff: (claim: Claim, dueAt: number, error: string): void => {
       const lane = settle(claim)
       if (lane === undefined) return
       lane.head.attempts += 1
+      lane.head.error = error
       lane.head.dueAt = dueAt
       enter(lane)
     },
@@ -271,25 +352,38 @@ const makeStore = (options: Options | undefined) => {
     bury: (claim: Claim, why: Pick<DeadLetter, "reason" | "words">, time: number): void => {
       const lane = settle(claim)
       if (lane === undefined) return
-      const { attempts, committedAt, entry } = lane.head
+      const { attempts, committedAt, entry, seq } = lane.head
       buriedCount += 1
-      buried.push({
+      const letter: DeadLetter = {
+        number: buriedCount,
         entry,
         attempts,
         committedAt: DateTime.makeUnsafe(committedAt),
         buriedAt: DateTime.makeUnsafe(time),
         ...why
-      })
-      // Cut in halves, so that keeping the bound costs nothing worth counting per letter.
-      if (buried.length > 2 * deadLetterCapacity) buried = buried.slice(-deadLetterCapacity)
+      }
+      buried.set(buriedCount, { letter, seq })
+      for (const number of buried.keys()) {
+        if (buried.size <= deadLetterCapacity) break
+        buried.delete(number)
+      }
       remove(lane)
     },
-    deadLetters: () => buried.slice(-deadLetterCapacity),
+    deadLetters: () => Array.from(buried.values(), ({ letter }) => letter),
+    replay: (numbers: ReadonlyArray<number>, time: number): ReadonlyArray<number> =>
+      unbury(numbers, "replayed", time).map(({ entry, number }) => {
+        if (!pendingIds.has(entry.id)) append(entry, time)
+        return number
+      }),
+    drop: (numbers: ReadonlyArray<number>, time: number): ReadonlyArray<number> =>
+      unbury(numbers, "dropped", time).map(({ number }) => number),
+    history: historyOf,
+    verify,
     status: () => ({
       pending: pendingIds.size,
       inFlight: claims.size,
       lanes: lanes.size,
-      deadLetters: buriedCount,
+      deadLetters: buried.size,
       delivered,
       oldestPending: Option.map(Option.fromUndefinedOr(oldest), (node) =>
         DateTime.makeUnsafe(node.committedAt)

@@ -18,15 +18,33 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Event from "@observability-agents/toolkit/Event"
+import type { Section } from "@observability-agents/toolkit/Settings"
 import { CoreSettings } from "./CoreSettings.ts"
-import { type Claim, type Commit, type DeadLetter, Outbox, type OutboxError } from "./Outbox.ts"
+import * as EventTitle from "./EventTitle.ts"
+import {
+  type Claim,
+  type Commit,
+  DEAD_LETTER_CAPACITY,
+  type DeadLetter,
+  HISTORY_LIMIT,
+  HISTORY_RETENTION,
+  IDENTITY_RETENTION,
+  Outbox,
+  type OutboxError
+} from "./Outbox.ts"
+import * as Cursor from "./Cursor.ts"
 import * as Codec from "./OutboxSqliteCodec.ts"
 import { fromCause } from "./OutboxSqliteError.ts"
 import { OutboxFault } from "./OutboxSqliteFault.ts"
 import * as File from "./OutboxSqliteFile.ts"
+import * as History from "./OutboxSqliteHistory.ts"
 import * as Lanes from "./OutboxSqliteLanes.ts"
+import * as Letters from "./OutboxSqliteLetters.ts"
+import * as Requests from "./OutboxSqliteRequests.ts"
 import * as Store from "./OutboxSqliteStore.ts"
+import * as Verify from "./OutboxSqliteVerify.ts"
 import { type Capacity, fullness, makeSignal } from "./OutboxSqliteWaiting.ts"
+import * as SteadyTime from "./SteadyTime.ts"
 import type { TrackedRun } from "./TrackedRun.ts"
 
 /** How much makes commits wait. */
@@ -40,8 +58,14 @@ export interface Options {
   readonly capacity?: Capacity | undefined
   /** Bytes of the pending events' bodies. Default: 512 MiB, and 400 MiB to go on. */
   readonly capacityBytes?: Capacity | undefined
-  /** How long identities are kept; longer than any tool's look-back. Those of pending events stay. Default 30 days. */
+  /** How long identities are kept; longer than any tool's look-back. Those of pending events stay. Default `IDENTITY_RETENTION`. */
   readonly identityRetention?: Duration.Input | undefined
+  /** How long notes and delivered events are kept. Default `HISTORY_RETENTION`. */
+  readonly historyRetention?: Duration.Input | undefined
+  /** How many of each are kept. Default `HISTORY_LIMIT`; with 0 there is no history. */
+  readonly historyLimit?: number | undefined
+  /** How many dead letters are kept; of more, the oldest go. Default `DEAD_LETTER_CAPACITY`. */
+  readonly deadLetterCapacity?: number | undefined
   /** The most bytes the file may have (the write-ahead log not counted); a full file is like a full disk. Default: no limit. */
   readonly maxFileBytes?: number | undefined
 }
@@ -50,9 +74,18 @@ export interface Options {
 export const layer = (options: Options): Layer.Layer<Outbox, OutboxError> =>
   Layer.effect(Outbox, make(options))
 
-/** The Outbox in the file that `state_path` of `[core]` names. */
+/** What the settings of `[core]` say of the Outbox. */
+export const optionsOf = (core: typeof CoreSettings extends Section<infer A> ? A : never): Options => ({
+  path: core.statePath,
+  capacity: { high: core.outboxMaxEvents, low: core.outboxResumeEvents },
+  capacityBytes: { high: core.outboxMaxBytes, low: core.outboxResumeBytes },
+  historyRetention: core.historyRetention,
+  historyLimit: core.historyLimit
+})
+
+/** The Outbox in the file that `state_path` of `[core]` names, as large as the settings there say. */
 export const layerConfig: Layer.Layer<Outbox, OutboxError | Config.ConfigError> = Layer.unwrap(
-  Effect.map(CoreSettings.config, ({ statePath }) => layer({ path: statePath }))
+  Effect.map(CoreSettings.config, (core) => layer(optionsOf(core)))
 )
 
 /** Opens the Outbox in that file until the end of the scope. See {@link layer}. */
@@ -64,11 +97,23 @@ export const make = Effect.fnUntraced(function* (
   const attempt = <A>(method: string, work: () => A): Effect.Effect<A, OutboxError> =>
     Effect.try({ try: work, catch: (cause) => fromCause(method, path, cause) })
 
-  const retention = Duration.toMillis(options.identityRetention ?? Duration.days(30))
+  const retention = Duration.toMillis(options.identityRetention ?? IDENTITY_RETENTION)
+  const history: History.Bounds = {
+    retention: Duration.toMillis(options.historyRetention ?? HISTORY_RETENTION),
+    limit: options.historyLimit ?? HISTORY_LIMIT
+  }
+  const deadLetterCapacity = Math.max(1, options.deadLetterCapacity ?? DEAD_LETTER_CAPACITY)
   const lanes = Lanes.make()
+  // Waits follow this one; the file keeps the system's time.
+  const steady = yield* SteadyTime.make
+  const opened = yield* Clock.currentTimeMillis
   const { facts, store } = yield* attempt("open", () => {
-    const store = Store.make(database, { fault, retention })
-    for (const item of store.pending()) lanes.add(item)
+    const store = Store.make(database, { fault, retention, history })
+    for (const item of store.pending()) {
+      // What was never tried is due, and no wait is long: a later time comes from a clock that was ahead.
+      const wait = Math.min(item.dueAt - opened, item.attempts === 0 ? 0 : LONGEST_SLEEP)
+      lanes.add({ ...item, dueAt: steady.now() + wait })
+    }
     return { store, facts: store.facts() }
   })
   let { deadLetters, delivered, latestDelivered } = facts
@@ -101,18 +146,29 @@ export const make = Effect.fnUntraced(function* (
       })
     )
 
+  let isWarned = false
+  const warnFull = Effect.suspend(() => {
+    if (isWarned) return Effect.void
+    isWarned = true
+    return Effect.annotateLogs(
+      Effect.logWarning("There are too many dead letters: for each new one the oldest is removed"),
+      { file: path, kept: deadLetterCapacity }
+    )
+  })
+
   const write = Effect.fnUntraced(function* (commit: Commit) {
     const { events, runs } = yield* encode(commit)
     const at = yield* Clock.currentTimeMillis
     const cursor = commit.cursor?.epochMilliseconds
     const { added, flawed } = yield* attempt("commit", () => {
-      const done = store.commit({ source: commit.source, at, cursor, runs, forget: commit.forget, events })
-      for (const item of done.added) lanes.add(item)
+      const { forget, notes = [], source } = commit
+      const done = store.commit({ source, at, cursor, runs, forget, events, notes })
+      for (const item of done.added) lanes.add({ ...item, dueAt: steady.now() })
       commits.set(commit.source, (commits.get(commit.source) ?? 0) + 1)
       isFull()
       const known = checkpoints.get(commit.source)
       if (known !== undefined) {
-        if (cursor !== undefined) known.cursor = Math.max(cursor, known.cursor ?? cursor)
+        known.cursor = Cursor.move(known.cursor, cursor, at)
         for (const run of commit.runs) known.runs.set(run.key, run)
         for (const key of commit.forget) known.runs.delete(key)
       }
@@ -172,7 +228,7 @@ export const make = Effect.fnUntraced(function* (
   const claim = Effect.uninterruptible(
     Effect.gen(function* () {
       for (;;) {
-        const now = yield* Clock.currentTimeMillis
+        const now = steady.now()
         const seen = heads.count()
         const item = lanes.take(now)
         if (item === undefined) {
@@ -222,7 +278,7 @@ export const make = Effect.fnUntraced(function* (
       )
     })
 
-  return Outbox.of({
+  const outbox = Outbox.of({
     commit: (commit) =>
       gate.withPermit(
         Effect.uninterruptibleMask((restore) =>
@@ -242,8 +298,8 @@ export const make = Effect.fnUntraced(function* (
       settle(
         "delivered",
         claim,
-        ({ seq }, _now, timestamp) => {
-          store.delivered(seq, timestamp)
+        ({ seq }, at, timestamp) => {
+          store.delivered(seq, { at, timestamp, title: EventTitle.title(claim.entry.event) })
           return timestamp
         },
         (item, timestamp) => {
@@ -256,12 +312,9 @@ export const make = Effect.fnUntraced(function* (
       settle(
         "retry",
         claim,
-        ({ seq }, now) => {
-          const dueAt = Math.min(now + Math.ceil(Duration.toMillis(after)), LATEST)
-          store.putOff(seq, dueAt, error)
-          return dueAt
-        },
-        (item, dueAt) => lanes.putOff(item, dueAt)
+        ({ seq }, now) =>
+          store.putOff(seq, Math.min(now + Math.ceil(Duration.toMillis(after)), LATEST), error),
+        (item) => lanes.putOff(item, steady.now() + Math.ceil(Duration.toMillis(after)))
       ),
     release: (claim) =>
       settle(
@@ -271,35 +324,63 @@ export const make = Effect.fnUntraced(function* (
         (item) => lanes.putBack(item)
       ),
     bury: (claim, { reason, words }) =>
-      settle(
-        "bury",
-        claim,
-        ({ seq }, now) => store.bury(seq, now, reason, words),
-        (item) => {
-          deadLetters += 1
-          lanes.remove(item)
-        }
-      ),
+      Effect.suspend(() => {
+        const isFull = deadLetters >= deadLetterCapacity
+        return Effect.andThen(
+          settle(
+            "bury",
+            claim,
+            ({ seq }, now) => {
+              const tooMany = Math.max(0, deadLetters + 1 - deadLetterCapacity)
+              store.bury(seq, now, reason, words, tooMany)
+              return tooMany
+            },
+            (item, tooMany) => {
+              deadLetters += 1 - tooMany
+              lanes.remove(item)
+            }
+          ),
+          isFull ? warnFull : Effect.void
+        )
+      }),
     deadLetters: Effect.gen(function* () {
       const letters: Array<DeadLetter> = []
       for (const [index, letter] of (yield* attempt("deadLetters", store.deadLetters)).entries()) {
         if (index % BETWEEN_YIELDS === BETWEEN_YIELDS - 1) yield* Effect.yieldNow
-        const event = Codec.decodeEvent(letter.path, letter.body)
-        if (Result.isFailure(event)) {
-          yield* setAside("deadLetters", { table: "dead_letters", number: letter.number }, event.failure)
-          continue
-        }
-        letters.push({
-          entry: { id: letter.id, lane: letter.lane, event: event.success },
-          attempts: letter.attempts,
-          committedAt: DateTime.makeUnsafe(letter.committedAt),
-          buriedAt: DateTime.makeUnsafe(letter.buriedAt),
-          reason: letter.reason === "rejected" ? "rejected" : "server errors",
-          words: letter.words
-        })
+        const decoded = Letters.decode(letter)
+        if (Result.isSuccess(decoded)) letters.push(decoded.success)
+        else yield* setAside("deadLetters", { table: "dead_letters", number: letter.number }, decoded.failure)
       }
       return letters
     }),
+    replay: (numbers) =>
+      Effect.uninterruptible(
+        Effect.flatMap(Clock.currentTimeMillis, (at) =>
+          attempt("replay", () => {
+            const { added, done } = store.replay(numbers, at)
+            for (const item of added) lanes.add({ ...item, dueAt: steady.now() })
+            deadLetters -= done.length
+            isFull()
+            heads.wake()
+            return done
+          })
+        )
+      ),
+    drop: (numbers) =>
+      Effect.uninterruptible(
+        Effect.flatMap(Clock.currentTimeMillis, (at) =>
+          attempt("drop", () => {
+            const done = store.drop(numbers, at)
+            deadLetters -= done.length
+            return done
+          })
+        )
+      ),
+    history: (lane) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        attempt("history", () => History.read(database, lane, { ...history, now }))
+      ),
+    verify: Verify.verify(database, path),
     status: Effect.sync(() => ({
       pending: lanes.pending(),
       inFlight: claims.size,
@@ -310,6 +391,8 @@ export const make = Effect.fnUntraced(function* (
       latestDelivered: Option.map(Option.fromUndefinedOr(latestDelivered), DateTime.makeUnsafe)
     }))
   })
+  if (path !== File.MEMORY) yield* Effect.forkScoped(Requests.serve(database, outbox))
+  return outbox
 })
 
 /** How many rows are encoded or decoded before other fibers get their turn. */

@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
 import * as SchemaParser from "effect/SchemaParser"
 import * as Event from "@observability-agents/toolkit/Event"
+import * as EventUnchecked from "@observability-agents/toolkit/EventUnchecked"
 import { TrackedRun } from "./TrackedRun.ts"
 
 const UNCHECKED = { disableChecks: true } as const
@@ -35,6 +36,8 @@ const decodeTracked = SchemaParser.decodeUnknownResult(TrackedRun)
 /** The JSON body of an event, or why it has not even the shape of one. */
 export const encodeEvent = (path: string, event: Event.Event): Result.Result<string, string> => {
   try {
+    const quick = EventUnchecked.body(event)
+    if (quick !== undefined) return Result.succeed(quick)
     const encoded = ways.get(path)?.encode(event) ?? unknownType(path)
     return Result.isSuccess(encoded)
       ? Result.succeed(JSON.stringify(encoded.success))

@@ -19,6 +19,10 @@ export type OutboxStep =
   | "count delivered"
   | "put off event"
   | "bury event"
+  | "record notes"
+  | "record history"
+  | "replay dead letters"
+  | "drop dead letters"
   | "set aside"
   | "commit"
 

@@ -11,6 +11,7 @@ import * as Path from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import { OutboxError } from "./Outbox.ts"
 import { corrupt, fromCause, SqliteCode, sqliteCode } from "./OutboxSqliteError.ts"
@@ -21,6 +22,9 @@ export const MEMORY = ":memory:"
 
 /** How long another program may hold the file before an operation gives up. The event loop stands still meanwhile. */
 const BUSY_TIMEOUT = 250
+
+/** The same for who only looks, and has nothing else to do meanwhile. */
+const READER_TIMEOUT = 5000
 
 /** Opens the file, or makes it. It is closed, and free for others, with the scope. */
 export const open = (options: {
@@ -35,6 +39,56 @@ export const open = (options: {
     yield* lock(path)
     return { path, database: yield* openDatabase(path, options.maxFileBytes) }
   })
+
+/** Opens a file that is there, only to read it, beside an agent that owns it or not. Takes no part in the lock. */
+export const openToRead = (
+  given: string
+): Effect.Effect<{ readonly path: string; readonly database: DatabaseSync }, OutboxError, Scope.Scope> =>
+  Effect.acquireRelease(
+    attempt(given, () => {
+      if (given === MEMORY)
+        throw unusable("With `state_path` set to `:memory:` there is no state file to look at")
+      if (!Fs.existsSync(given)) {
+        throw unusable(
+          `There is no state file ${Path.resolve(given)}. No agent has run here with this \`state_path\` yet`
+        )
+      }
+      const path = Fs.realpathSync(given)
+      const database = new DatabaseSync(path, { readOnly: true, timeout: READER_TIMEOUT })
+      try {
+        refuseForeign(path, Tables.describe(database))
+        if (Tables.describe(database).version < Tables.MIGRATIONS.length) {
+          throw unusable(
+            `The state file ${path} was written by an older release. Start the agent of this release once: it brings the file up to date`
+          )
+        }
+      } catch (cause) {
+        database.close()
+        throw cause
+      }
+      return { path, database }
+    }),
+    ({ database }) => Effect.sync(() => ignoreErrors(() => database.close()))
+  )
+
+/** Who owns the file now, in words. `path` is the one absolute path of the file. */
+export const holder = (path: string): Option.Option<string> => {
+  if (!Fs.existsSync(`${path}.lock`)) return Option.none()
+  const probe = new DatabaseSync(`${path}.lock`, { readOnly: true, timeout: 0 })
+  try {
+    // Gets no answer while somebody has the exclusive lock.
+    probe.prepare("SELECT count(*) FROM sqlite_schema").get()
+    return Option.none()
+  } catch (cause) {
+    return sqliteCode(cause) === SqliteCode.Busy ? Option.some(holderOf(`${path}.owner`)) : Option.none()
+  } finally {
+    probe.close()
+  }
+}
+
+/** Whether opening failed because another program owns the file. */
+export const isInUse = (error: OutboxError): boolean =>
+  error.method === "open" && error.reason === "Unusable" && sqliteCode(error.cause) === SqliteCode.Busy
 
 const attempt = <A>(path: string, work: () => A): Effect.Effect<A, OutboxError> =>
   Effect.try({
@@ -81,7 +135,8 @@ const lock = Effect.fnUntraced(function* (path: string) {
       switch (sqliteCode(cause)) {
         case SqliteCode.Busy:
           throw unusable(
-            `The state file ${path} is in use by ${holderOf(owner)}. Two agents cannot share one: end that one, or set another \`state_path\``
+            `The state file ${path} is in use by ${holderOf(owner)}. Two agents cannot share one: end that one, or set another \`state_path\``,
+            cause
           )
         case SqliteCode.NotADatabase:
         case SqliteCode.Corrupt:
@@ -147,18 +202,7 @@ const openDatabase = Effect.fnUntraced(function* (path: string, maxFileBytes: nu
 const check = (path: string): void => {
   const database = new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT })
   try {
-    const { application, tables, version } = Tables.describe(database)
-    if (application !== Tables.APPLICATION_ID && (application !== 0 || version !== 0 || tables > 0)) {
-      throw unusable(
-        `The file ${path} is a database of another program. It was left as it is; set another \`state_path\``
-      )
-    }
-    if (version > Tables.MIGRATIONS.length) {
-      throw unusable(
-        `The state file ${path} was written by a newer release (its version is ${version}, this release knows ` +
-          `${Tables.MIGRATIONS.length}). It was left as it is: install the newer release, or set another \`state_path\``
-      )
-    }
+    refuseForeign(path, Tables.describe(database))
     const findings = database
       .prepare("PRAGMA quick_check(3)")
       .all()
@@ -166,6 +210,24 @@ const check = (path: string): void => {
     if (findings.join() !== "ok") throw corrupt("open", path, findings.join("; "))
   } finally {
     database.close()
+  }
+}
+
+/** Throws for a database of another program, and of a newer release. */
+const refuseForeign = (
+  path: string,
+  { application, tables, version }: ReturnType<typeof Tables.describe>
+): void => {
+  if (application !== Tables.APPLICATION_ID && (application !== 0 || version !== 0 || tables > 0)) {
+    throw unusable(
+      `The file ${path} is a database of another program. It was left as it is; set another \`state_path\``
+    )
+  }
+  if (version > Tables.MIGRATIONS.length) {
+    throw unusable(
+      `The state file ${path} was written by a newer release (its version is ${version}, this release knows ` +
+        `${Tables.MIGRATIONS.length}). It was left as it is: install the newer release, or set another \`state_path\``
+    )
   }
 }
 

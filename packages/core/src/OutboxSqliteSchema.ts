@@ -9,7 +9,9 @@ export const APPLICATION_ID = 0x4f425341
  * tables is a further element.
  *
  * Times are milliseconds since 1970. `identities.seq` is the `seq` of the event, which outlives it; the event's id is
- * kept there only. `dead_letters.number` counts in the order of burial. `events.body` is the JSON body as it goes to the endpoint `events.path`.
+ * kept there only. `dead_letters.number` counts in the order of burial and is never given again. `events.body` is the
+ * JSON body as it goes to the endpoint `events.path`. `history` has what was delivered, by the order of delivery, without
+ * the body. `requests.body` and `requests.answer` are JSON: see `OutboxSqliteRequests`.
  */
 export const MIGRATIONS: ReadonlyArray<string> = [
   `
@@ -65,6 +67,50 @@ export const MIGRATIONS: ReadonlyArray<string> = [
     reason TEXT NOT NULL
   ) STRICT;
   PRAGMA application_id = ${APPLICATION_ID};
+  `,
+  `
+  CREATE TABLE letters (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    path TEXT NOT NULL,
+    body TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    committed_at INTEGER NOT NULL,
+    buried_at INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    words TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO letters SELECT * FROM dead_letters ORDER BY number;
+  DROP TABLE dead_letters;
+  ALTER TABLE letters RENAME TO dead_letters;
+  CREATE TABLE history (
+    number INTEGER PRIMARY KEY,
+    seq INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    title TEXT NOT NULL,
+    timestamp INTEGER,
+    attempts INTEGER NOT NULL,
+    error TEXT,
+    committed_at INTEGER NOT NULL,
+    delivered_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE notes (
+    number INTEGER PRIMARY KEY,
+    lane TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    by TEXT NOT NULL,
+    text TEXT NOT NULL,
+    stored_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE requests (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    answer TEXT
+  ) STRICT;
   `
 ]
 

@@ -2,11 +2,15 @@
  * What the SQLite driver of the Outbox asks of its file: prepared statements and short transactions. Everything here is
  * synchronous and throws the errors of `node:sqlite`; a transaction that threw has changed nothing.
  */
-import type { DatabaseSync, SQLInputValue, SQLOutputValue } from "node:sqlite"
-import type { BurialReason } from "./Outbox.ts"
+import type { DatabaseSync, SQLInputValue } from "node:sqlite"
+import type { BurialReason, Note } from "./Outbox.ts"
+import { number, only, optionalNumber, text, type Cells } from "./OutboxSqliteCells.ts"
 import * as Codec from "./OutboxSqliteCodec.ts"
+import { SqliteCode, sqliteCode } from "./OutboxSqliteError.ts"
 import type { Fault, OutboxStep } from "./OutboxSqliteFault.ts"
+import * as History from "./OutboxSqliteHistory.ts"
 import type { NewItem } from "./OutboxSqliteLanes.ts"
+import * as Letters from "./OutboxSqliteLetters.ts"
 
 /** An event as it is stored. */
 export interface StoredEvent {
@@ -14,16 +18,6 @@ export interface StoredEvent {
   readonly lane: string
   readonly path: string
   readonly body: string
-}
-
-/** A dead letter as it is stored. */
-export interface StoredDeadLetter extends StoredEvent {
-  readonly number: number
-  readonly attempts: number
-  readonly committedAt: number
-  readonly buriedAt: number
-  readonly reason: string
-  readonly words: string
 }
 
 /** An entry as it is committed; `flaw` says why its event cannot be kept as a body, and sets it aside at once. */
@@ -39,6 +33,7 @@ export interface NewCommit {
   readonly runs: ReadonlyArray<{ readonly key: string; readonly body: string }>
   readonly forget: ReadonlyArray<string>
   readonly events: ReadonlyArray<NewEvent>
+  readonly notes: ReadonlyArray<Note>
 }
 
 /** Facts that outlive the events. */
@@ -57,17 +52,28 @@ export interface Store {
   readonly commit: (commit: NewCommit) => { readonly added: ReadonlyArray<NewItem>; readonly flawed: number }
   /** The event, unless it, or the identity that belongs to it, is not there. */
   readonly event: (seq: number) => StoredEvent | undefined
-  /** Deletes it and counts it; `timestamp` is that of the event. */
-  readonly delivered: (seq: number, timestamp: number | undefined) => void
+  /** Moves it into the history and counts it; `timestamp` and `title` are those of the event. */
+  readonly delivered: (
+    seq: number,
+    event: { readonly at: number; readonly timestamp: number | undefined; readonly title: string }
+  ) => void
   readonly putOff: (seq: number, dueAt: number, error: string) => void
-  readonly bury: (seq: number, at: number, reason: BurialReason, words: string) => void
+  /** Makes it a dead letter, and removes as many of the oldest ones as are too many. */
+  readonly bury: (seq: number, at: number, reason: BurialReason, words: string, tooMany: number) => void
+  /** Puts the events of the dead letters back behind all others; gives the letters that were there. */
+  readonly replay: (
+    numbers: ReadonlyArray<number>,
+    at: number
+  ) => { readonly done: ReadonlyArray<number>; readonly added: ReadonlyArray<NewItem> }
+  /** Removes the dead letters; gives those that were there. */
+  readonly drop: (numbers: ReadonlyArray<number>, at: number) => ReadonlyArray<number>
   /** Moves a row that cannot be read into the quarantine, as text. Says whether it was there. */
   readonly setAside: (row: Row, at: number, reason: string) => boolean
   readonly cursor: (source: string) => number | undefined
   readonly runs: (
     source: string
   ) => ReadonlyArray<{ readonly source: string; readonly key: string; readonly body: string }>
-  readonly deadLetters: () => ReadonlyArray<StoredDeadLetter>
+  readonly deadLetters: () => ReadonlyArray<Letters.StoredDeadLetter>
   readonly close: () => void
 }
 
@@ -80,12 +86,21 @@ export type Row =
 /** How many identities one commit looks at to find old ones, besides twice as many as it brings. */
 const PRUNED_AT_ONCE = 100
 
+/** How many rows are kept in quarantine, for people to look at; of more, the oldest go. */
+export const QUARANTINE_CAPACITY = 1000
+
 /** The statements of an opened, migrated file. Identities are removed by commits when they are older than `retention`. */
 export const make = (
   database: DatabaseSync,
-  options: { readonly retention: number; readonly fault: Fault | undefined }
+  options: {
+    readonly retention: number
+    readonly history: History.Bounds
+    readonly fault: Fault | undefined
+  }
 ): Store => {
   const { fault, retention } = options
+  const history = History.make(database, options.history)
+  const letters = Letters.make(database)
   const prepare = (sql: string) => database.prepare(sql)
   const begin = prepare("BEGIN IMMEDIATE")
   const end = prepare("COMMIT")
@@ -100,7 +115,7 @@ export const make = (
   )
   const deleteRun = prepare("DELETE FROM runs WHERE source = ? AND key = ?")
   const moveCursor = prepare(
-    "INSERT INTO cursors (source, at) VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET at = excluded.at WHERE excluded.at > at"
+    "INSERT INTO cursors (source, at) VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET at = excluded.at WHERE excluded.at > at OR at > ?"
   )
   const selectEvent = prepare(
     "SELECT i.id, e.lane, e.path, e.body FROM events e LEFT JOIN identities i ON i.seq = e.seq WHERE e.seq = ?"
@@ -110,11 +125,6 @@ export const make = (
     "UPDATE facts SET delivered = delivered + 1, latest_delivered = max(coalesce(latest_delivered, ?1), coalesce(?1, latest_delivered))"
   )
   const delayEvent = prepare("UPDATE events SET attempts = attempts + 1, due_at = ?, error = ? WHERE seq = ?")
-  const insertDeadLetter = prepare(
-    `INSERT INTO dead_letters (seq, id, lane, path, body, attempts, committed_at, buried_at, reason, words)
-     SELECT e.seq, i.id, e.lane, e.path, e.body, e.attempts, e.committed_at, ?, ?, ?
-     FROM events e JOIN identities i ON i.seq = e.seq WHERE e.seq = ?`
-  )
   const insertFlaw = prepare("INSERT INTO quarantine (at, origin, content, reason) VALUES (?, ?, ?, ?)")
   const quarantine = {
     events: prepare(
@@ -143,12 +153,15 @@ export const make = (
      FROM identities i WHERE i.seq > ? ORDER BY i.seq LIMIT ?`
   )
   const deleteIdentity = prepare("DELETE FROM identities WHERE seq = ?")
+  const boundQuarantine = prepare(
+    `DELETE FROM quarantine WHERE number <= (SELECT max(number) FROM quarantine) - ${QUARANTINE_CAPACITY}`
+  )
 
-  const only = (sql: string): Cells => database.prepare(sql).get() ?? {}
   let nextSeq =
     1 +
     number(
       only(
+        database,
         `SELECT max((SELECT coalesce(max(seq), 0) FROM identities), (SELECT coalesce(max(seq), 0) FROM events),
                     (SELECT coalesce(max(seq), 0) FROM dead_letters)) AS seq`
       ),
@@ -162,6 +175,16 @@ export const make = (
     fault?.(name, "before")
     work()
     fault?.(name, "after")
+  }
+
+  /** The same; when there is no room for it, history gives way. */
+  const transactInRoom = <A>(work: () => A): A => {
+    try {
+      return transact(work)
+    } catch (cause) {
+      if (sqliteCode(cause) !== SqliteCode.Full || !transact(history.clear)) throw cause
+      return transact(work)
+    }
   }
 
   const transact = <A>(work: () => A): A => {
@@ -210,6 +233,7 @@ export const make = (
         })
       } else {
         insertFlaw.run(commit.at, "commit", JSON.stringify({ seq, id, lane, path, body }), flaw)
+        boundQuarantine.run()
         flawed += 1
       }
       seq += 1
@@ -220,6 +244,7 @@ export const make = (
   return {
     facts: () => {
       const row = only(
+        database,
         "SELECT delivered, latest_delivered, (SELECT count(*) FROM dead_letters) AS dead FROM facts"
       )
       return {
@@ -245,7 +270,7 @@ export const make = (
     },
     commit: (commit) => {
       let pruned = { prunedTo, oldestAt }
-      const done = transact(() => {
+      const done = transactInRoom(() => {
         let inserted: ReturnType<typeof insertEvents> = { added: [], flawed: 0, seq: nextSeq }
         if (commit.events.length > 0) {
           step("insert events", () => {
@@ -266,7 +291,8 @@ export const make = (
         }
         const { cursor } = commit
         if (cursor !== undefined)
-          step("move cursor", () => moveCursor.run(Codec.encodeName(commit.source), cursor))
+          step("move cursor", () => moveCursor.run(Codec.encodeName(commit.source), cursor, commit.at))
+        if (commit.notes.length > 0) step("record notes", () => history.note(commit.notes, commit.at))
         if (oldestAt < commit.at - retention) {
           step("prune identities", () => {
             pruned = prune(commit.at, PRUNED_AT_ONCE + 2 * commit.events.length)
@@ -283,17 +309,54 @@ export const make = (
       const row = selectEvent.get(seq)
       return row === undefined || row["id"] === null ? undefined : stored(row)
     },
-    delivered: (seq, timestamp) =>
-      transact(() => {
-        step("delete event", () => deleteEvent.run(seq))
-        step("count delivered", () => countDelivered.run(timestamp ?? null))
-      }),
+    delivered: (seq, { at, timestamp, title }) => {
+      const deliver = (isRecorded: boolean) =>
+        transact(() => {
+          if (isRecorded) step("record history", () => history.delivered(seq, { at, timestamp, title }))
+          step("delete event", () => deleteEvent.run(seq))
+          step("count delivered", () => countDelivered.run(timestamp ?? null))
+        })
+      try {
+        deliver(true)
+      } catch (cause) {
+        // What makes room must not need any.
+        if (sqliteCode(cause) !== SqliteCode.Full) throw cause
+        deliver(false)
+      }
+    },
     putOff: (seq, dueAt, error) =>
       transact(() => step("put off event", () => delayEvent.run(dueAt, error, seq))),
-    bury: (seq, at, reason, words) =>
+    bury: (seq, at, reason, words, tooMany) =>
       transact(() => {
-        step("bury event", () => insertDeadLetter.run(at, reason, words, seq))
+        step("bury event", () => letters.bury(seq, { at, reason, words, tooMany }))
         step("delete event", () => deleteEvent.run(seq))
+      }),
+    replay: (numbers, at) => {
+      const added: Array<NewItem> = []
+      let seq = nextSeq
+      const done = transact(() => {
+        const found = letters.find(numbers)
+        step("replay dead letters", () => {
+          for (const letter of found) {
+            const bytes = letters.putBack(letter, seq, at)
+            if (bytes === undefined) continue
+            const lane = Codec.decodeName(letter.lane)
+            added.push({ seq, lane, committedAt: at, dueAt: at, attempts: 0, bytes })
+            seq += 1
+          }
+        })
+        step("record notes", () => history.note(found.map(Letters.note("replayed", at)), at))
+        return found
+      })
+      nextSeq = seq
+      return { done: done.map((letter) => letter.number), added }
+    },
+    drop: (numbers, at) =>
+      transact(() => {
+        const found = letters.find(numbers)
+        step("drop dead letters", () => found.forEach(letters.remove))
+        step("record notes", () => history.note(found.map(Letters.note("dropped", at)), at))
+        return found.map((letter) => letter.number)
       }),
     setAside: (row, at, reason) =>
       transact(() => {
@@ -302,6 +365,7 @@ export const make = (
         let isThere = false
         step("set aside", () => {
           quarantine[row.table].run(at, reason, ...where)
+          boundQuarantine.run()
           isThere = remove[row.table].run(...where).changes === 1
         })
         return isThere
@@ -314,23 +378,10 @@ export const make = (
       prepare("SELECT source, key, body FROM runs WHERE source = ?")
         .all(Codec.encodeName(source))
         .map((row) => ({ source: text(row, "source"), key: text(row, "key"), body: text(row, "body") })),
-    deadLetters: () =>
-      prepare("SELECT * FROM dead_letters ORDER BY number")
-        .all()
-        .map((row) => ({
-          ...stored(row),
-          number: number(row, "number"),
-          attempts: number(row, "attempts"),
-          committedAt: number(row, "committed_at"),
-          buriedAt: number(row, "buried_at"),
-          reason: text(row, "reason"),
-          words: text(row, "words")
-        })),
+    deadLetters: () => Letters.read(database),
     close: () => database.close()
   }
 }
-
-type Cells = Readonly<Record<string, SQLOutputValue>>
 
 const stored = (row: Cells): StoredEvent => ({
   id: Codec.decodeName(text(row, "id")),
@@ -338,18 +389,3 @@ const stored = (row: Cells): StoredEvent => ({
   path: text(row, "path"),
   body: text(row, "body")
 })
-
-const text = (row: Cells, column: string): string => {
-  const value = row[column]
-  if (typeof value === "string") return value
-  throw new TypeError(`column ${column} holds no text`)
-}
-
-const number = (row: Cells, column: string): number => {
-  const value = row[column]
-  if (typeof value === "number") return value
-  throw new TypeError(`column ${column} holds no number`)
-}
-
-const optionalNumber = (row: Cells, column: string): number | undefined =>
-  row[column] === null ? undefined : number(row, column)

@@ -43,6 +43,34 @@ export const look = (snapshot: RunSnapshot): Seen => {
   }
 }
 
+/**
+ * The run with the attempts that its outline left out, as far as the snapshot shows them: what had ended by the time of
+ * the outline was reported.
+ */
+export const recall = (known: TrackedRun, seen: Seen): TrackedRun => {
+  const { outline } = known
+  if (outline === undefined) return known
+  const tasks = new Map(Object.entries(known.tasks))
+  for (const [key, attempts] of seen.attempts) {
+    const old = attempts.findLast(
+      ({ endedAt, phase }) =>
+        TaskTracker.isOutcome(phase) && endedAt !== undefined && !RunTimes.isLater(endedAt, outline)
+    )
+    const task = tasks.get(key)
+    if (old === undefined || (task !== undefined && task.attempt >= old.attempt)) continue
+    if (task?.phase === "Running") continue
+    const { attempt, endedAt, phase, startedAt } = old
+    tasks.set(key, {
+      attempt,
+      phase,
+      ...(startedAt === undefined ? {} : { startedAt }),
+      ...(endedAt === undefined ? {} : { endedAt }),
+      ended: attempt
+    })
+  }
+  return { ...known, tasks: Object.fromEntries(tasks) }
+}
+
 /** Whether the snapshot proves that the ended run was re-opened. */
 export const isReopened = (known: TrackedRun, seen: Seen): boolean => {
   const end = known.endedAt

@@ -8,7 +8,7 @@
  *
  * | # | known | snapshot | told | known then |
  * |---|---|---|---|---|
- * | 1 | any | older than known (`observedAt`) | nothing | unchanged |
+ * | 1 | any | older than known (`observedAt`), by at most 5 minutes | nothing | unchanged |
  * | 2 | nothing reported | not begun: Pending or Skipped, and no task has begun | nothing | Pending, Skipped |
  * | 3 | nothing reported | begun: Running or ended, or a task has begun | RUNNING, then as 4 or 5 | Running |
  * | 4 | Running | Running; or Pending or gone back: no evidence of anything | what is new of tasks and messages | Running |
@@ -16,6 +16,9 @@
  * | 6 | Running | Skipped | as 5, as COMPLETED_WITH_WARNINGS with `skipped`: what was begun has to end | ended |
  * | 7 | ended | no evidence that it was re-opened | nothing, not even late messages: they would stand behind the end | ended |
  * | 8 | ended | evidence that it was re-opened | RUNNING (next opening, later than the known end), then as 4 or 5 | Running, ended |
+ *
+ * A snapshot that is older by **more than 5 minutes** is the newest nevertheless, for polls follow each other: the clock was
+ * set back. The other rules hold for it, and its `observedAt` is known from then on.
  *
  * **Evidence of a re-opening.** Never, when the snapshot shows an end that is not later than the known one. Else any of:
  * the tool's own count of re-openings is higher; a task has a higher attempt that has begun (and did not end before the
@@ -42,25 +45,32 @@
  * its RUNNING, and a RUNNING that follows an end is at least a millisecond later.
  *
  * **Identity**: see `RunEvents`. What was told is remembered in the TrackedRun, so that nothing is told twice; the
- * Outbox remembers identities besides, which also covers runs that were forgotten here and are read again.
+ * Outbox remembers identities besides, which also covers runs that were forgotten here and are read again. Of ended runs
+ * that may be re-opened, an outline is known for as long as those identities are: see `RunRetention`.
  */
 import type { Metadata } from "@observability-agents/toolkit/Event"
+import * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Layer from "effect/Layer"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import type { Channel } from "./Channel.ts"
+import * as Cursor from "./Cursor.ts"
 import { Health } from "./Health.ts"
 import * as Loop from "./Loop.ts"
-import { type Checkpoint, type Commit, type Committed, type Entry, Outbox } from "./Outbox.ts"
+import { type Checkpoint, type Commit, type Committed, type Entry, type Note, Outbox } from "./Outbox.ts"
 import * as OutboxAccess from "./OutboxAccess.ts"
 import * as RunEvents from "./RunEvents.ts"
 import * as RunEvidence from "./RunEvidence.ts"
+import * as RunNote from "./RunNote.ts"
+import * as RunRetention from "./RunRetention.ts"
+import type { Retention } from "./RunRetention.ts"
 import { key, type RunSnapshot } from "./RunSnapshot.ts"
 import * as RunTimes from "./RunTimes.ts"
 import * as TaskTracker from "./TaskTracker.ts"
 import type { Supervisor } from "./Supervisor.ts"
-import { isClosed, messageId, type TrackedRun } from "./TrackedRun.ts"
+import { messageId, type TrackedRun } from "./TrackedRun.ts"
 
 /** What one poll of a tool brought. */
 export interface Poll {
@@ -74,32 +84,61 @@ export interface Poll {
 }
 
 /** How long runs that have ended stay known. */
-export interface Retention {
-  /** Since they were seen last. Longer than the tool is looked back at, so that no old run is taken for a new one. */
-  readonly closed: Duration.Input
-  /** Of failed runs: since they ended, at least. As long as they are watched for a repair. */
-  readonly failed: Duration.Input
-}
+export type { Retention } from "./RunRetention.ts"
 
 /**
  * Tracks the runs of the Polls of a Channel: for each Poll, events, tracked runs and cursor become true in one commit. A
  * full Outbox holds the Channel back; a store that is unavailable is tried until it is there; one that is unusable ends
  * the agent.
+ *
+ * A snapshot that breaks the rules' code is logged and left out. Where a whole Poll cannot be committed, the next cursor
+ * of its source is not committed either, so that the Window is read again.
  */
 export const layer = (options: {
   readonly channel: Channel<Poll>
   readonly retention: Retention
   /** The Loop's name, where several RunTrackers work in one program. */
   readonly name?: string | undefined
-}): Layer.Layer<never, never, Outbox | Supervisor | Health> => {
-  const name = options.name ?? "track runs"
-  return Loop.receive(name, options.channel.receiver, (poll) => apply(poll, { ...options, name }))
+}): Layer.Layer<never, never, Outbox | Supervisor | Health> =>
+  Layer.suspend(() => {
+    const name = options.name ?? "track runs"
+    const reported = new Set<string>()
+    const isNews = ({ cause, run }: Broken): boolean => {
+      const report = `${run}: ${String(cause)}`
+      if (reported.has(report)) return false
+      if (reported.size >= MAX_REPORTS) reported.clear()
+      reported.add(report)
+      return true
+    }
+    const incomplete = new Set<string>()
+    return Loop.receive(name, options.channel.receiver, (poll) => {
+      const isHeldBack = poll.cursor !== undefined && incomplete.delete(poll.source)
+      const task = apply(isHeldBack ? { ...poll, cursor: undefined } : poll, { ...options, name, isNews })
+      // A Poll with a cursor that is not committed leaves the cursor where it was by itself.
+      return poll.cursor !== undefined
+        ? task
+        : Effect.onError(task, () => Effect.sync(() => incomplete.add(poll.source)))
+    })
+  })
+
+/** Broken snapshots that are remembered, so that each is reported once. */
+const MAX_REPORTS = 1000
+
+/** A snapshot, or a run that is gone, that could not be folded. That is a defect. */
+interface Broken {
+  readonly run: string
+  readonly cause: unknown
 }
 
 /** The Task of {@link layer}: commits what a Poll changes. */
 export const apply = Effect.fn("RunTracker.apply")(function* (
   poll: Poll,
-  options: { readonly retention: Retention; readonly name?: string | undefined }
+  options: {
+    readonly retention: Retention
+    readonly name?: string | undefined
+    /** Whether a broken snapshot is to be logged. */
+    readonly isNews?: ((broken: Broken) => boolean) | undefined
+  }
 ): Effect.fn.Return<Committed, OutboxAccess.AccessError, Outbox | Health> {
   const outbox = yield* Outbox
   const health = yield* Health
@@ -107,47 +146,141 @@ export const apply = Effect.fn("RunTracker.apply")(function* (
   const unavailable = (error: { readonly message: string }) => health.failed(name, error.message)
   const checkpoint = yield* OutboxAccess.persist(outbox.checkpoint(poll.source), unavailable)
   const now = yield* DateTime.now
-  return yield* OutboxAccess.persist(
-    outbox.commit(commitOf(checkpoint, poll, now, options.retention)),
-    unavailable
-  )
+  const broken: Array<Broken> = []
+  const commit = commitOf(checkpoint, poll, now, options.retention, (one) => broken.push(one))
+  for (const one of broken) {
+    if (options.isNews?.(one) === false) continue
+    yield* Effect.annotateLogs(
+      Effect.logError("A run's snapshot broke the RunTracker and is left out", Cause.die(one.cause)),
+      { source: poll.source, run: one.run }
+    )
+  }
+  return yield* OutboxAccess.persist(outbox.commit(commit), unavailable)
 })
 
-/** What a Poll changes, given what was committed before. Pure. */
+/**
+ * What a Poll changes, given what was committed before. Pure. What throws while one run is folded goes to `onBroken`, if
+ * there is one, and that snapshot changes nothing.
+ */
 export const commitOf = (
   checkpoint: Checkpoint,
   poll: Poll,
   now: DateTime.Utc,
-  retention: Retention
+  retention: Retention,
+  onBroken?: (broken: Broken) => void
 ): Commit => {
   const runs = new Map<string, TrackedRun>()
   const entries: Array<Entry> = []
-  const fold = (key: string, next: (known: TrackedRun | undefined) => Tracked | undefined): void => {
+  const notes: Array<Note> = []
+  const fold = (
+    key: string,
+    next: (known: TrackedRun | undefined) => Tracked | undefined,
+    note: (tracked: Tracked) => Note
+  ): void => {
     const known = runs.get(key) ?? checkpoint.runs.get(key)
     const tracked = next(known)
     if (tracked === undefined || tracked.known === known) return
+    // Made before anything is changed: it may throw.
+    const isNoted = tracked.entries.length > 0 || tracked.known.phase !== known?.phase
+    if (isNoted) notes.push(note(tracked))
     runs.set(key, tracked.known)
     for (const entry of tracked.entries) entries.push(entry)
   }
-  for (const snapshot of poll.snapshots) fold(key(snapshot), (known) => track(known, snapshot))
+  const guard = (run: () => string, work: () => void): void => {
+    if (onBroken === undefined) return work()
+    try {
+      work()
+    } catch (cause) {
+      onBroken({ run: nameOf(run), cause })
+    }
+  }
+  for (const snapshot of poll.snapshots) {
+    guard(
+      () => key(snapshot),
+      () =>
+        fold(
+          key(snapshot),
+          (known) => track(known, snapshot),
+          ({ entries }) => RunNote.make(snapshot, entries)
+        )
+    )
+  }
   const gone = new Set(poll.gone)
-  for (const key of gone) fold(key, (known) => (known === undefined ? undefined : lose(known, now)))
+  for (const key of gone) {
+    guard(
+      () => key,
+      () =>
+        fold(
+          key,
+          (known) => (known === undefined ? undefined : lose(known, now)),
+          ({ known }) => RunNote.gone(known, now)
+        )
+    )
+  }
 
   const forget: Array<string> = []
-  for (const run of new Map([...checkpoint.runs, ...runs]).values()) {
-    if ((run.phase === "Pending" && gone.has(run.key)) || isForgettable(run, now, retention))
-      forget.push(run.key)
+  const cursor = Cursor.move(
+    Option.getOrUndefined(checkpoint.cursor)?.epochMilliseconds,
+    poll.cursor?.epochMilliseconds,
+    now.epochMilliseconds
+  )
+  const known = latest(checkpoint.runs, runs)
+  const review = RunRetention.review(
+    known,
+    now,
+    cursor === undefined ? undefined : DateTime.makeUnsafe(cursor),
+    retention
+  )
+  for (const run of review.reduced) runs.set(run.key, run)
+  for (const key of review.forgotten) forget.push(key)
+  for (const key of gone) {
+    if ((runs.get(key) ?? checkpoint.runs.get(key))?.phase === "Pending") forget.push(key)
   }
   for (const key of forget) runs.delete(key)
-  return { source: poll.source, cursor: poll.cursor, runs: Array.from(runs.values()), forget, entries }
+  for (const run of runs.values()) if (isOldNews(checkpoint.runs.get(run.key), run)) runs.delete(run.key)
+  return { source: poll.source, cursor: poll.cursor, runs: Array.from(runs.values()), forget, entries, notes }
 }
 
-const isForgettable = (run: TrackedRun, now: DateTime.Utc, retention: Retention): boolean => {
-  const isPast = (time: DateTime.Utc | undefined, span: Duration.Input): boolean =>
-    time === undefined || DateTime.isLessThan(time, DateTime.subtractDuration(now, span))
-  if (!isClosed(run) || !isPast(run.observedAt, retention.closed)) return false
-  return run.phase !== "Failed" || isPast(run.closedAt, retention.failed)
+/** All runs that are known, each once. */
+function* latest(
+  committed: ReadonlyMap<string, TrackedRun>,
+  changed: ReadonlyMap<string, TrackedRun>
+): Generator<TrackedRun> {
+  for (const [key, run] of committed) if (!changed.has(key)) yield run
+  yield* changed.values()
 }
+
+/** The key of a run whose snapshot may be broken. */
+const nameOf = (run: () => string): string => {
+  try {
+    return run()
+  } catch {
+    return "unknown"
+  }
+}
+
+/**
+ * Whether a run was seen as it was known, and not long after it was last written. Most runs of most polls are, and are not
+ * worth a write each: a moment of observation that lags by a minute makes no difference to retentions of hours.
+ */
+const isOldNews = (before: TrackedRun | undefined, after: TrackedRun): boolean => {
+  if (before === undefined) return false
+  const lag = DateTime.toEpochMillis(after.observedAt) - DateTime.toEpochMillis(before.observedAt)
+  return Math.abs(lag) < REWRITE_MILLIS && isSame({ ...before, observedAt: after.observedAt }, after)
+}
+
+const isSame = (a: unknown, b: unknown): boolean => {
+  if (a === b) return true
+  if (!Predicate.isObjectOrArray(a) || !Predicate.isObjectOrArray(b)) return false
+  if (DateTime.isDateTime(a)) return DateTime.isDateTime(b) && DateTime.Equivalence(a, b)
+  const entries = Object.entries(a)
+  return (
+    entries.length === Object.keys(b).length &&
+    entries.every(([key, value]) => Predicate.hasProperty(b, key) && isSame(value, b[key]))
+  )
+}
+
+const REWRITE_MILLIS = 60_000
 
 /** What follows from a snapshot: what is known of its run then, and what has to be told, in order. */
 export interface Tracked {
@@ -157,10 +290,10 @@ export interface Tracked {
 
 /** Folds one snapshot into what is known of its run. Pure; see the rules at the top of the module. */
 export const track = (known: TrackedRun | undefined, snapshot: RunSnapshot): Tracked => {
-  if (known !== undefined && DateTime.isLessThan(snapshot.observedAt, known.observedAt))
-    return { known, entries: [] }
+  if (known !== undefined && isStale(snapshot, known)) return { known, entries: [] }
   const seen = RunEvidence.look(snapshot)
-  const before: TrackedRun = { ...(known ?? unknown(snapshot)), observedAt: snapshot.observedAt }
+  const full = RunEvidence.recall(known ?? unknown(snapshot), seen)
+  const before: TrackedRun = { ...full, observedAt: snapshot.observedAt }
   switch (before.phase) {
     case "Pending":
     case "Skipped": {
@@ -170,13 +303,24 @@ export const track = (known: TrackedRun | undefined, snapshot: RunSnapshot): Tra
     case "Running":
       return proceed({ known: before, entries: [] }, seen)
     default: {
-      if (!RunEvidence.isReopened(before, seen))
-        return { known: RunEvidence.count(before, seen), entries: [] }
+      if (!RunEvidence.isReopened(before, seen)) {
+        const same = known === undefined ? before : { ...known, observedAt: snapshot.observedAt }
+        return { known: RunEvidence.count(same, seen), entries: [] }
+      }
       const opening = Math.max(before.opening + 1, seen.reopening ?? 0)
       return proceed(open(before, seen, opening, before.endedAt), seen)
     }
   }
 }
+
+/** Whether the snapshot is from before what is known, unless it seems to be so because the clock was set back. */
+const isStale = (snapshot: RunSnapshot, known: TrackedRun): boolean => {
+  const age = known.observedAt.epochMilliseconds - snapshot.observedAt.epochMilliseconds
+  return age > 0 && age <= STALE_MILLIS
+}
+
+/** Polls follow each other: no snapshot is on its way for longer than that. */
+const STALE_MILLIS = 300_000
 
 /**
  * Ends a run that the tool does not know any more: a warning, then the ends of its open tasks and its own, as

@@ -2,9 +2,9 @@
  * Whether events may go to the server now: freely, or, when it refuses our key or nothing gets through, one at a time as
  * a probe, with waits between. So an outage costs the server and the log one try per interval, whatever the backlog.
  */
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as SteadyTime from "./SteadyTime.ts"
 
 /** How sending one event came out. */
 export type Outcome =
@@ -12,7 +12,7 @@ export type Outcome =
   | { readonly _tag: "Answered" }
   /** The server refuses the key, the project or the address: nothing can be sent. */
   | { readonly _tag: "Refused" }
-  /** The server could not take this event, or did not answer. */
+  /** The server could not take this event, or did not answer. `retryAfter`: how long it asks to wait, or 0. */
   | { readonly _tag: "Failed"; readonly lane: string; readonly retryAfter: number }
   /** Nothing was learnt: the event was not sent, or the sender was interrupted. */
   | { readonly _tag: "Unsent" }
@@ -32,7 +32,10 @@ export interface SendGate {
   readonly failing: () => ReadonlySet<string>
 }
 
-/** When the events of so many lanes in succession failed, it is the server and not the events. */
+/**
+ * When the events of so many lanes in succession failed, it is the server and not the events: an event or two that it
+ * cannot digest stop only their own lanes, and no more than so many tries are spent on finding out.
+ */
 export const OUTAGE_LANES = 5
 
 /** An open gate. Times are milliseconds. */
@@ -62,14 +65,14 @@ export const make = (options: {
     if (closed.probing) return Effect.andThen(Deferred.await(changed), turn)
     closed = { ...closed, probing: true }
     const { nextAt } = closed
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.sleep(Math.max(0, nextAt - now))).pipe(
+    return Effect.flatMap(SteadyTime.elapsed, (now) => Effect.sleep(Math.max(0, nextAt - now))).pipe(
       Effect.onInterrupt(() => handBack),
       Effect.as("probe" as const)
     )
   })
 
   const close = (turn: Turn, wait: number) =>
-    Effect.map(Clock.currentTimeMillis, (now) => {
+    Effect.map(SteadyTime.elapsed, (now) => {
       // While it is closed, only the probe's word counts: the others were sent before.
       if (closed !== undefined && turn === "free") return
       change({ nextAt: now + wait, failures: (closed?.failures ?? 0) + 1, probing: false })
@@ -88,7 +91,9 @@ export const make = (options: {
           return Effect.void
         case "Failed": {
           if (failing.size < OUTAGE_LANES) failing.add(outcome.lane)
-          if (turn === "free" && (closed !== undefined || failing.size < OUTAGE_LANES)) return Effect.void
+          // Who names a time to wait speaks for the whole server, so one is enough.
+          const isOutage = failing.size >= OUTAGE_LANES || outcome.retryAfter > 0
+          if (turn === "free" && (closed !== undefined || !isOutage)) return Effect.void
           return Effect.flatMap(options.backOff(closed?.failures ?? 0), (wait) =>
             close(turn, Math.max(wait, outcome.retryAfter))
           )

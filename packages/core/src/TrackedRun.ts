@@ -51,7 +51,9 @@ export const TrackedRun = Schema.Struct({
   /** By task key. */
   tasks: Schema.Record(Schema.String, TrackedTask),
   /** The messages that were reported: `msg:key` of the run, `task@attempt/msg:key` of a task. */
-  messages: Schema.Array(Schema.String)
+  messages: Schema.Array(Schema.String),
+  /** Attempts that had ended by then may be left out of `tasks`, and were reported nevertheless: see {@link outline}. */
+  outline: Schema.optionalKey(Schema.DateTimeUtcFromString)
 })
 
 /** The type of {@link TrackedRun}. */
@@ -62,6 +64,39 @@ export const isOpen = (run: TrackedRun): boolean => run.phase === "Running"
 
 /** Whether the run has ended, or was skipped: nothing more is expected, unless it is re-opened. */
 export const isClosed = (run: TrackedRun): boolean => run.phase !== "Running" && run.phase !== "Pending"
+
+/** Whether people may run it again, because something of it did not succeed. */
+export const mayBeReopened = (run: TrackedRun): boolean =>
+  run.phase === "Failed" || run.phase === "CompletedWithWarnings"
+
+/**
+ * What has to be remembered of an ended run for long, so that its re-opening is recognised and told as one. Left out are
+ * names, messages (the Outbox knows their identities), and those tasks of which the tool itself had told an end: it
+ * tells it again when the run is re-opened, and what is not later than the run's end was reported.
+ */
+export const outline = (run: TrackedRun): TrackedRun => {
+  if (run.endedAt === undefined || isOutline(run)) return run
+  const { messages: _1, startedAt: _2, tasks, ...rest } = run
+  const left = Object.entries(tasks).filter(
+    ([, task]) => task.endedAt === undefined || task.endInferred === true || task.again !== undefined
+  )
+  return {
+    ...rest,
+    pipeline: { key: run.pipeline.key },
+    run: { key: run.run.key },
+    tasks: left.length === 0 ? NO_TASKS : Object.fromEntries(left),
+    messages: NO_MESSAGES,
+    outline: run.endedAt
+  }
+}
+
+/** Whether no more than the outline is known of the ended run. */
+export const isOutline = (run: TrackedRun): boolean =>
+  run.outline !== undefined && run.outline.epochMilliseconds === run.endedAt?.epochMilliseconds
+
+// Shared by all outlines, of which there may be many.
+const NO_TASKS: TrackedRun["tasks"] = {}
+const NO_MESSAGES: ReadonlyArray<string> = []
 
 /** Whether this message of the run (or of a task's attempt) was reported already. Keys as in the snapshots. */
 export const hasMessage = (

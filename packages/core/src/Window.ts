@@ -22,11 +22,11 @@ export interface Window {
 
 /**
  * The Window from one instant to another. Where the clock was set back, so that `to` is before `from`, the Window is
- * empty at `from`: time that was covered once is not given up.
+ * empty at `to`: reading goes on by the clock as it stands, and looking back covers what is near.
  *
  * @category constructors
  */
-export const make = (from: DateTime.Utc, to: DateTime.Utc): Window => ({ from, to: DateTime.max(from, to) })
+export const make = (from: DateTime.Utc, to: DateTime.Utc): Window => ({ from: DateTime.min(from, to), to })
 
 /**
  * The same Window with an earlier start, for tools whose data appears late. What it covers twice, the identity of

@@ -17,7 +17,7 @@ describe("CoreSettings", () => {
       const settings = yield* read({})
       assert.strictEqual(settings.logLevel, "info")
       assert.strictEqual(Duration.toSeconds(settings.heartbeatPeriod), 60)
-      assert.strictEqual(settings.sendConcurrency, 2)
+      assert.deepStrictEqual([settings.sendConcurrency, settings.sendConcurrencyMaximum], [2, 8])
       assert.strictEqual(settings.maxChannelCapacity, 64)
     })
   )

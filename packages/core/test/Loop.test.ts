@@ -88,37 +88,39 @@ describe("Loop.periodic", () => {
     }).pipe(Effect.provide(services))
   )
 
-  it.effect("keeps its pace when the system's time is set back or forward, and gives up no Window", () =>
-    Effect.gen(function* () {
-      const clock = yield* Clock.Clock
-      let set = 0
-      const shifted: Clock.Clock = {
-        ...clock,
-        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + set,
-        currentTimeMillis: Effect.sync(() => clock.currentTimeMillisUnsafe() + set),
-        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe() + BigInt(set) * 1_000_000n,
-        currentTimeNanos: Effect.sync(() => clock.currentTimeNanosUnsafe() + BigInt(set) * 1_000_000n),
-        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
-        sleep: (duration) => clock.sleep(duration)
-      }
-      const { task, windows } = recorder()
-      yield* Layer.build(
-        Loop.periodic("poll", { period: "10 seconds", from: Effect.succeed(at(0)) }, task).pipe(
-          Layer.provide(Layer.succeed(Clock.Clock, shifted))
+  it.effect(
+    "keeps its pace when the system's time is set back or forward, and goes on from the time as it is",
+    () =>
+      Effect.gen(function* () {
+        const clock = yield* Clock.Clock
+        let set = 0
+        const shifted: Clock.Clock = {
+          ...clock,
+          currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + set,
+          currentTimeMillis: Effect.sync(() => clock.currentTimeMillisUnsafe() + set),
+          currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe() + BigInt(set) * 1_000_000n,
+          currentTimeNanos: Effect.sync(() => clock.currentTimeNanosUnsafe() + BigInt(set) * 1_000_000n),
+          monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+          sleep: (duration) => clock.sleep(duration)
+        }
+        const { task, windows } = recorder()
+        yield* Layer.build(
+          Loop.periodic("poll", { period: "10 seconds", from: Effect.succeed(at(0)) }, task).pipe(
+            Layer.provide(Layer.succeed(Clock.Clock, shifted))
+          )
         )
-      )
-      yield* pass(10)
-      set = -3_600_000
-      yield* pass(10)
-      set = 3_600_000
-      yield* pass(10)
-      assert.deepStrictEqual(windows(), [
-        [0, 0],
-        [0, 10],
-        [10, 10],
-        [10, 3630]
-      ])
-    }).pipe(Effect.provide(services))
+        yield* pass(10)
+        set = -3_600_000
+        yield* pass(10)
+        set = 3_600_000
+        yield* pass(10)
+        assert.deepStrictEqual(windows(), [
+          [0, 0],
+          [0, 10],
+          [-3580, -3580],
+          [-3580, 3630]
+        ])
+      }).pipe(Effect.provide(services))
   )
 
   it.effect("keeps the Window of runs that failed or died: what they had to cover is read again", () =>
@@ -179,6 +181,35 @@ describe("Loop.periodic", () => {
         [10, 40],
         [40, 50]
       ])
+    }).pipe(Effect.provide(services))
+  )
+
+  it.effect("goes on from now where the last committed end lies ahead, and warns of it once a minute", () =>
+    Effect.gen(function* () {
+      const { layer, lines } = yield* LogLines.capture
+      const { task, windows } = recorder()
+      yield* Layer.build(
+        Layer.provide(
+          Loop.periodic(
+            "poll",
+            { period: "10 seconds", from, committed: Effect.succeedSome(at(86_400)) },
+            task
+          ),
+          layer
+        )
+      )
+      yield* pass(65)
+      assert.deepStrictEqual(
+        windows(),
+        [0, 10, 20, 30, 40, 50, 60].map((time) => [time, time])
+      )
+      assert.deepStrictEqual(
+        lines.map(({ level, annotations }) => [level, annotations["covered"], annotations["now"]]),
+        [
+          ["Warn", "1970-01-02T00:00:00.000Z", "1970-01-01T00:00:00.000Z"],
+          ["Warn", "1970-01-02T00:00:00.000Z", "1970-01-01T00:01:00.000Z"]
+        ]
+      )
     }).pipe(Effect.provide(services))
   )
 

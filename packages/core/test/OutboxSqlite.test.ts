@@ -10,10 +10,8 @@ afterAll(() => Fs.rmSync(directory, { recursive: true, force: true }))
 
 OutboxSuite.suite(
   "OutboxSqlite in a file",
-  ({ capacity, name }) => OutboxSqlite.layer({ path: Path.join(directory, name), capacity }),
+  ({ name, ...bounds }) => OutboxSqlite.layer({ path: Path.join(directory, name), ...bounds }),
   { durable: true }
 )
 
-OutboxSuite.suite("OutboxSqlite in memory", ({ capacity }) =>
-  OutboxSqlite.layer({ path: ":memory:", capacity })
-)
+OutboxSuite.suite("OutboxSqlite in memory", (bounds) => OutboxSqlite.layer({ path: ":memory:", ...bounds }))

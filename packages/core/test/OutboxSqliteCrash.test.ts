@@ -55,7 +55,8 @@ const live = Effect.fnUntraced(function* (outbox: Outbox["Service"], world: Worl
           cursor: at(number),
           runs: [run(`r${number}`)],
           forget: number > 1 ? [`r${number - 1}`] : [],
-          entries: poll(number)
+          entries: poll(number),
+          notes: [{ lane: "any", at: at(number), by: "tool", text: "Running" }]
         })
       )
     )
@@ -141,6 +142,8 @@ const STEPS: ReadonlyArray<OutboxStep> = [
   "upsert runs",
   "forget runs",
   "move cursor",
+  "record notes",
+  "record history",
   "delete event",
   "count delivered",
   "put off event",

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime } from "effect"
 import * as RunTracker from "../src/RunTracker.ts"
-import { at, breach, fold, message, snapshot, task, told } from "./support/runs.ts"
+import * as TrackedRun from "../src/TrackedRun.ts"
+import { at, breach, fold, message, secondsOf, snapshot, task, told } from "./support/runs.ts"
 
 const ran = { startedAt: at(0), endedAt: at(100) }
 
@@ -42,6 +43,15 @@ describe("RunTracker: a run", () => {
     )
     assert.strictEqual(late.known, known)
     assert.strictEqual(entries.length + late.entries.length, 2)
+  })
+
+  it("of which a snapshot is older by far goes on: the clock was set back", () => {
+    const { entries, known } = fold([
+      snapshot(7200, "Running", { startedAt: at(0) }),
+      snapshot(7200 - 301, "Completed", ran)
+    ])
+    assert.deepStrictEqual(told(entries), ["p/r#0:RUNNING 0", "p/r#0:COMPLETED 100"])
+    assert.strictEqual(secondsOf(known?.observedAt), 7200 - 301)
   })
 
   it("that goes back to Running or Pending without evidence stays as it was", () => {
@@ -322,6 +332,38 @@ describe("RunTracker: a run that has ended is re-opened", () => {
       snapshot(130, "Running", { startedAt: at(0), reopening: 2 })
     ])
     assert.deepStrictEqual(told(entries), ["p/r#0:RUNNING 0", "p/r#0:FAILED 100", "p/r#2:RUNNING 130"])
+  })
+
+  it("also when only its outline is known: what it had told of its tasks is not told again", () => {
+    const tasks = [
+      task("t", "Failed", { startedAt: at(50), endedAt: at(90), messages: [message("why")] }),
+      task("u", "Completed", { startedAt: at(10), endedAt: at(40) }),
+      task("inferred", "Running", { startedAt: at(10) })
+    ]
+    const { known } = fold([snapshot(110, "Failed", { ...ran, tasks })])
+    assert.isDefined(known)
+    const outline = TrackedRun.outline(known)
+    assert.deepStrictEqual(Object.keys(outline.tasks), ["inferred"])
+    assert.deepStrictEqual(outline.messages, [])
+    assert.deepStrictEqual(
+      told(
+        fold([snapshot(5000, "Failed", { ...ran, tasks }), snapshot(5001, "Running", { tasks })], outline)
+          .entries
+      ),
+      []
+    )
+    const again = task("t", "Running", { attempt: 1 })
+    const { entries, known: reopened } = fold(
+      [snapshot(5000, "Running", { startedAt: at(0), tasks: [...tasks, again] })],
+      outline
+    )
+    assert.deepStrictEqual(told(entries), [
+      "p/r#1:RUNNING 5000",
+      "p/r#1/t@1:RUNNING 5000",
+      // The Outbox knows its identity and leaves it out.
+      "p/r/t@0/msg:why 90"
+    ])
+    assert.isFalse(reopened !== undefined && TrackedRun.isOutline(reopened))
   })
 
   it("does not repeat the messages it had", () => {

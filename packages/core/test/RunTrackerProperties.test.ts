@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Schema } from "effect"
 import * as FastCheck from "fast-check"
+import type { Entry } from "../src/Outbox.ts"
 import type { Outcome, RunSnapshot, TaskSnapshot } from "../src/RunSnapshot.ts"
 import * as RunTracker from "../src/RunTracker.ts"
-import { TrackedRun } from "../src/TrackedRun.ts"
+import { isClosed, outline, TrackedRun } from "../src/TrackedRun.ts"
 import { at, breach, fold, told } from "./support/runs.ts"
 
 // The life of one run in a tool, in whole seconds, from which a snapshot can be taken at any moment.
@@ -139,6 +140,19 @@ const polls = (life: Life, from: FastCheck.Arbitrary<Gaps>) =>
 const lifeAndPolls = (from: FastCheck.Arbitrary<Gaps>) =>
   life.chain((life) => FastCheck.record({ life: FastCheck.constant(life), snapshots: polls(life, from) }))
 
+/** Statuses by identity, in any order within the run. */
+const statuses = (entries: ReadonlyArray<Entry>) =>
+  entries
+    .filter(({ event }) => event._tag === "RunStatus")
+    .map(({ id }) => id)
+    .sort()
+
+const ofRun = (ids: ReadonlyArray<string>) => ids.filter((id) => !id.includes("/", id.indexOf("#")))
+
+/** How many attempts had begun. */
+const begunBy = (life: Life, time: DateTime.Utc): number =>
+  life.attempts.filter(({ begin }) => DateTime.isLessThanOrEqualTo(at(begin), time)).length
+
 const encode = Schema.encodeSync(Schema.fromJsonString(TrackedRun))
 const decode = Schema.decodeSync(Schema.fromJsonString(TrackedRun))
 const runs = { numRuns: 500, seed: 7 }
@@ -242,6 +256,77 @@ describe("RunTracker, for any life of a run", () => {
         )
         assert.deepStrictEqual(told(fold(same, known).entries), [])
       }),
+      runs
+    )
+  })
+
+  it("tells a legal sequence, and the last word, also when the clock is set back between polls", () => {
+    // Each poll is a while after the one before, by a clock that is set back now and then.
+    const setBacks = FastCheck.array(
+      FastCheck.tuple(
+        FastCheck.integer({ min: 1, max: 20 }),
+        FastCheck.option(FastCheck.integer({ min: 600, max: 7200 }))
+      ),
+      { maxLength: 20 }
+    )
+    FastCheck.assert(
+      FastCheck.property(life, gaps, setBacks, (life, missing, steps) => {
+        let moment = 0
+        let behind = 0
+        const polled = steps.map(([passed, setBack]) => {
+          moment += passed
+          behind += setBack ?? 0
+          return { ...take(life, moment, missing), observedAt: at(moment - behind) }
+        })
+        const last = Math.max(moment, lastEnd(life)) + 6
+        const { entries, known } = fold([
+          ...polled,
+          { ...take(life, last, missing), observedAt: at(last - behind) }
+        ])
+        assert.isUndefined(breach(entries), told(entries).join("\n"))
+        assert.notStrictEqual(known?.phase, "Running")
+      }),
+      runs
+    )
+  })
+
+  it("goes on legally, and tells nothing twice, from the outline of an ended run", () => {
+    FastCheck.assert(
+      FastCheck.property(
+        FastCheck.oneof(lifeAndPolls(timely), lifeAndPolls(FastCheck.constant(nothingMissing))),
+        FastCheck.array(FastCheck.boolean(), { minLength: 30, maxLength: 30 }),
+        ({ life, snapshots }, reduced) => {
+          // In their order: what is reduced was not on any list for long.
+          const polled = [
+            ...snapshots.toSorted((a, b) => DateTime.Order(a.observedAt, b.observedAt)),
+            take(life, lastEnd(life) + 6, nothingMissing)
+          ]
+          let full: TrackedRun | undefined
+          let known: TrackedRun | undefined
+          const entries = new Map<string, Entry>()
+          const expected = new Map<string, Entry>()
+          for (const [index, snapshot] of polled.entries()) {
+            const tracked = RunTracker.track(known, snapshot)
+            // As the Outbox does: an identity that is known is left out.
+            for (const entry of tracked.entries) if (!entries.has(entry.id)) entries.set(entry.id, entry)
+            known =
+              isClosed(tracked.known) && reduced[index] === true ? outline(tracked.known) : tracked.known
+            const direct = RunTracker.track(full, snapshot)
+            for (const entry of direct.entries) expected.set(entry.id, entry)
+            full = direct.known
+          }
+          const all = Array.from(entries.values())
+          assert.isUndefined(breach(all), told(all).join("\n"))
+          const others = statuses(Array.from(expected.values()))
+          // A task that the tool had left out when the run ended is old news afterwards, and not told late.
+          const isComplete = polled.every(
+            ({ tasks, observedAt }) => tasks.length === begunBy(life, observedAt)
+          )
+          if (isComplete) assert.deepStrictEqual(statuses(all), others)
+          else assert.includeMembers(others, statuses(all))
+          assert.deepStrictEqual(ofRun(statuses(all)), ofRun(others))
+        }
+      ),
       runs
     )
   })

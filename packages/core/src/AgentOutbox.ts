@@ -1,0 +1,53 @@
+/**
+ * The Outbox as agents get it: the file that the settings name, watched. Where it turns out to be unusable, at the start or
+ * later, the agent ends, whoever noticed; the framework's own Loops see to that themselves, but those of an agent should
+ * not have to know of it. Where it cannot work for the moment, the log says so.
+ */
+import * as Cause from "effect/Cause"
+import type * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as FailureLog from "./FailureLog.ts"
+import { Outbox, type OutboxError } from "./Outbox.ts"
+import * as OutboxSqlite from "./OutboxSqlite.ts"
+import { Supervisor, Unrecoverable } from "./Supervisor.ts"
+
+/**
+ * The Outbox in the file that `state_path` of `[core]` names. Fails as `Unrecoverable` with exit code 74 where that file
+ * cannot be used. It is one Layer, so agents that are built together share the file.
+ */
+export const layer: Layer.Layer<Outbox, Config.ConfigError | Unrecoverable, Supervisor> = Layer.effect(
+  Outbox,
+  Effect.gen(function* () {
+    const outbox = yield* Outbox
+    const { fail } = yield* Supervisor
+    const log = FailureLog.make({
+      failed: "The state file cannot be read or written at the moment; it is tried again",
+      recovered: "The state file can be read and written again"
+    })
+    const watch = <A>(effect: Effect.Effect<A, OutboxError>): Effect.Effect<A, OutboxError> =>
+      effect.pipe(
+        Effect.tapError((error) =>
+          error.reason === "Unusable" ? fail(unusable(error)) : log.failed(Cause.fail(error))
+        ),
+        Effect.tap(() => log.recovered)
+      )
+    return Outbox.of({
+      ...outbox,
+      commit: (commit) => watch(outbox.commit(commit)),
+      checkpoint: (source) => watch(outbox.checkpoint(source)),
+      delivered: (claim) => watch(outbox.delivered(claim)),
+      retry: (claim, options) => watch(outbox.retry(claim, options)),
+      bury: (claim, options) => watch(outbox.bury(claim, options))
+    })
+  })
+).pipe(
+  Layer.provide(OutboxSqlite.layerConfig),
+  Layer.catchTag("OutboxError", (error) => Layer.effect(Outbox, Effect.fail(unusable(error))))
+)
+
+/** The exit code of a program whose state file cannot be used. */
+const STATE_FILE_UNUSABLE = 74
+
+const unusable = (error: OutboxError): Unrecoverable =>
+  new Unrecoverable({ exitCode: STATE_FILE_UNUSABLE, message: error.message, cause: error })

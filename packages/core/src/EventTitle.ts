@@ -1,0 +1,36 @@
+/** Events in a few words, for the history of a run and for lists of events. */
+import type * as Event from "@observability-agents/toolkit/Event"
+
+/** How much of a message's text is shown. */
+const LONGEST_TEXT = 100
+
+/** Such as `RUNNING`, `task load COMPLETED` or `task load message ERROR: Out of memory`. One line. */
+export const title = (event: Event.Event): string => {
+  const task = event.pipelineKey === undefined || event.taskKey === undefined ? "" : `task ${event.taskKey} `
+  return oneLine(task + what(event))
+}
+
+const what = (event: Event.Event): string => {
+  switch (event._tag) {
+    case "RunStatus":
+      return event.status
+    case "MessageLog":
+      return `message ${event.level}: ${cut(event.message, LONGEST_TEXT)}`
+    case "MetricLog":
+      return `metric ${event.metricKey} ${event.metricValue}`
+    case "DatasetOperation":
+      return `${event.operation} of ${event.datasetKey}`
+    case "TestOutcomes":
+      return `${event.outcomes.length} test outcomes`
+  }
+}
+
+/** The text without what would break a line, or move a terminal's cursor. */
+// oxlint-disable-next-line no-control-regex
+export const oneLine = (text: string): string => text.replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, " ").trim()
+
+/** One line of at most so many characters. */
+export const cut = (text: string, longest: number): string => {
+  const line = oneLine(text)
+  return line.length <= longest ? line : `${line.slice(0, longest - 1).toWellFormed()}…`
+}
