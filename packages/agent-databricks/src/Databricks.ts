@@ -2,29 +2,33 @@
  * The Handle to a workspace's Jobs API (2.1 or 2.2): runs, run, output of a task.
  *
  * It follows pages to their end, whatever the service calls its last page, completes what a page leaves out, and turns all
- * that can go wrong into one error. Requests are retried within the limits of `[http]`; nothing here writes to the
- * workspace.
+ * that can go wrong into one error. Requests are retried within the limits of `[http]`, and a workspace that is down is
+ * spared ({@link Outage}); nothing here writes to the workspace.
  */
 import * as Credentials from "@observability-agents/toolkit/Credentials"
-import * as HttpFailure from "@observability-agents/toolkit/HttpFailure"
-import * as HttpPolicy from "@observability-agents/toolkit/HttpPolicy"
-import { HttpSettings } from "@observability-agents/toolkit/HttpSettings"
+import { defaults, HttpSettings } from "@observability-agents/toolkit/HttpSettings"
 import { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
 import * as Arr from "effect/Array"
-import type * as Config from "effect/Config"
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
-import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as DatabricksError from "./DatabricksError.ts"
 import { DatabricksCredentials, DatabricksSettings } from "./DatabricksSettings.ts"
+import * as Exchange from "./Exchange.ts"
+import * as Host from "./Host.ts"
+import * as Outage from "./Outage.ts"
 import * as Run from "./Run.ts"
+import * as Secrets from "./Secrets.ts"
 
 /** What to list. Without any field: all runs that the credentials may see. */
 export interface Query {
@@ -45,7 +49,7 @@ export interface Page {
   readonly runs: ReadonlyArray<Run.Run>
   /** Those that could not be read. The others are not affected. */
   readonly malformed: ReadonlyArray<Run.Malformed>
-  /** Why the list is known to end too early here (a page token came a second time); absent otherwise. */
+  /** Why the list ends too early here (its pages go round in circles, or do not end); absent otherwise. */
   readonly cutShort?: string
 }
 
@@ -84,8 +88,21 @@ export const make = (options: {
   /** Address of the workspace, as people write it. */
   readonly host: string
   readonly version: "2.1" | "2.2"
+  /** `read_timeout` of `[http]`, from which the time for a whole answer is taken. Default: that of `[http]`. */
+  readonly readTimeout?: Duration.Duration | undefined
+  /** What must not be shown. Default: what looks like a header `Authorization`. */
+  readonly secrets?: Secrets.Secrets | undefined
+  /** How many pages of a list are read at most, and how many without a run in a row. Default 20,000 and 400. */
+  readonly maxPages?: { readonly all: number; readonly empty: number } | undefined
 }): Databricks["Service"] => {
   const base = `${origin(options.host)}/api/${options.version}/jobs/runs`
+  const { hide } = options.secrets ?? Secrets.make()
+  const limits: Exchange.Options = {
+    client: options.client,
+    readTimeout: options.readTimeout ?? defaults.readTimeout,
+    hide
+  }
+  const maxPages = options.maxPages ?? MAX_PAGES
 
   const ask = Effect.fnUntraced(function* (
     method: DatabricksError.DatabricksError["method"],
@@ -93,32 +110,19 @@ export const make = (options: {
     params: Record<string, string>
   ) {
     const url = `${base}/${path}`
-    const fail = (reason: DatabricksError.Reason, cause?: unknown) =>
-      new DatabricksError.DatabricksError({ method, url, reason, ...(cause === undefined ? {} : { cause }) })
+    const fail = (reason: DatabricksError.Reason) =>
+      new DatabricksError.DatabricksError({ method, url, reason })
     const request = HttpClientRequest.get(url).pipe(
       HttpClientRequest.acceptJson,
       HttpClientRequest.setUrlParams(params)
     )
-    const answer = yield* options.client.execute(request).pipe(
-      Effect.flatMap((response) =>
-        Effect.map(response.text, (body): DatabricksError.Answer => ({
-          status: response.status,
-          contentType: response.headers["content-type"] ?? "",
-          url: response.url,
-          body
-        }))
-      ),
-      Effect.mapError((error) => fail(disturbance(error), error))
-    )
-    return yield* Result.match(DatabricksError.read(answer), {
+    const answer = yield* Effect.mapError(Exchange.ask(request, limits), fail)
+    return yield* Result.match(DatabricksError.read(answer, params["run_id"]), {
       onFailure: (reason) => Effect.fail(fail(reason)),
       onSuccess: (body) =>
         Effect.succeed({
           body,
-          invalid: (words: string) =>
-            fail(
-              new DatabricksError.Invalid({ status: answer.status, words, answer: answer.body.slice(0, 300) })
-            )
+          invalid: (words: string) => fail(DatabricksError.invalid(answer, words))
         })
     })
   })
@@ -128,12 +132,11 @@ export const make = (options: {
       limit: String(Math.min(query.limit ?? MAX_LIMIT, MAX_LIMIT)),
       expand_tasks: String(query.expandTasks ?? true),
       ...(query.activeOnly === true ? { active_only: "true" } : {}),
-      ...(query.startedFrom === undefined
-        ? {}
-        : { start_time_from: String(DateTime.toEpochMillis(query.startedFrom)) })
+      ...(query.startedFrom === undefined ? {} : { start_time_from: wholeMillis(query.startedFrom) })
     }
-    const pages = (seen: Set<string>) =>
-      Stream.paginate<string | undefined, Page, DatabricksError.DatabricksError>(
+    const pages = (seen: Set<string>) => {
+      let empty = 0
+      return Stream.paginate<string | undefined, Page, DatabricksError.DatabricksError>(
         undefined,
         Effect.fnUntraced(function* (token) {
           const observedAt = yield* DateTime.now
@@ -143,19 +146,25 @@ export const make = (options: {
           })
           const runs = body["runs"] ?? []
           if (!Array.isArray(runs)) return yield* invalid("`runs` is not a list")
-          const [readable, malformed] = Arr.partition(runs, Run.decode)
+          const [readable, malformed] = Arr.partition(runs, (run) => Run.decode(run, hide))
           const next = nextToken(body)
           const page: Page = { observedAt, runs: readable, malformed }
           if (next === undefined) return [[page], Option.none()] as const
-          if (seen.has(next)) {
-            // Following it would go round for ever.
-            const cutShort = `Databricks gave the page token ${next.slice(0, 60)} a second time`
-            return [[{ ...page, cutShort }], Option.none()] as const
-          }
+          empty = runs.length === 0 ? empty + 1 : 0
+          const cutShort = seen.has(next)
+            ? // Following it would go round for ever.
+              `Databricks gave the page token ${hide(next).slice(0, 60)} a second time`
+            : empty >= maxPages.empty
+              ? `Databricks' list goes on though ${empty} pages in a row showed no run; no more are read`
+              : seen.size + 1 >= maxPages.all
+                ? `Databricks' list did not end within ${maxPages.all} pages; no more are read`
+                : undefined
+          if (cutShort !== undefined) return [[{ ...page, cutShort }], Option.none()] as const
           seen.add(next)
           return [[page], Option.some(next)] as const
         })
       )
+    }
     return Stream.suspend(() => pages(new Set())).pipe(Stream.withSpan("Databricks.listRuns"))
   }
 
@@ -168,7 +177,7 @@ export const make = (options: {
         ...(token === undefined ? {} : { page_token: token })
       })
       // Pages after the first need not repeat the id.
-      return yield* Result.match(Run.decode({ run_id: id, ...body }), {
+      return yield* Result.match(Run.decode({ run_id: id, ...body }, hide), {
         onFailure: ({ problem }) => Effect.fail(invalid(problem)),
         onSuccess: (run) => Effect.succeed({ run, next: nextToken(body), invalid })
       })
@@ -177,6 +186,9 @@ export const make = (options: {
     const seen = new Set<string>()
     while (next !== undefined) {
       if (seen.has(next)) return yield* invalid("a page token came a second time")
+      if (seen.size + 1 >= MAX_RUN_PAGES) {
+        return yield* invalid(`the run did not end within ${MAX_RUN_PAGES} pages`)
+      }
       seen.add(next)
       const further = yield* page(next)
       run = Run.merge(run, further.run)
@@ -195,18 +207,30 @@ export const make = (options: {
 }
 
 /**
- * The origin of an address as people write it: scheme added (https unless given), path, query, trailing slash, user and
- * standard port left out.
+ * The origin of an address as people write it: scheme added (https unless given), path, query, trailing slash and standard
+ * port left out. What is no address stays as it is; the settings do not accept it.
  */
-export const origin = (host: string): string => {
-  const address = /^https?:\/\//i.test(host.trim()) ? host.trim() : `https://${host.trim()}`
-  return URL.canParse(address) ? new URL(address).origin : address
-}
+export const origin = (host: string): string => Result.getOrElse(Host.parse(host), () => host)
 
 // ---- private
 
 /** The service refuses more. */
 const MAX_LIMIT = 25
+
+/**
+ * A list that never ends would keep the rest from being read for good. Half a million runs are more than the largest
+ * workspaces keep in the 60 days after which Databricks deletes them.
+ */
+const MAX_PAGES = { all: 20_000, empty: 400 }
+
+/** A hundred tasks, or attempts of tasks, each. A job has at most a thousand or two. */
+const MAX_RUN_PAGES = 1000
+
+/** What the service takes: a whole number of milliseconds since 1970, not before that. */
+const wholeMillis = (time: DateTime.Utc): string => {
+  const millis = Math.floor(DateTime.toEpochMillis(time))
+  return String(millis > 0 ? Math.min(millis, Number.MAX_SAFE_INTEGER) : 0)
+}
 
 const fromSettings = Effect.gen(function* () {
   const { host, jobsVersion } = yield* DatabricksSettings.config
@@ -216,9 +240,20 @@ const fromSettings = Effect.gen(function* () {
     scope: "all-apis",
     azureScope: AZURE_SCOPE
   })
+  if (credentials._tag === "ApiToken" && !Secrets.isSendable(Redacted.value(credentials.token))) {
+    const message = `[auth_api_token] agent_token cannot be used: ${Secrets.UNSENDABLE}.`
+    return yield* Effect.fail(new Config.ConfigError(new ConfigProvider.SourceError({ message })))
+  }
+  const secrets = Secrets.make(Secrets.ofSettings(credentials, http))
   const bare = yield* Effect.flatMap(HttpTransport, (transport) => transport.make(http))
   const authorized = yield* Credentials.authorize(credentials, { client: bare, settings: http })
-  return make({ client: HttpPolicy.apply(http)(authorized(bare)), host, version: jobsVersion })
+  return make({
+    client: yield* Outage.guard(authorized(secrets.watch(bare)), http),
+    host,
+    version: jobsVersion,
+    readTimeout: http.readTimeout,
+    secrets
+  })
 })
 
 /** Every Azure workspace is this one application to Entra, in all clouds. */
@@ -227,16 +262,4 @@ const AZURE_SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default"
 const nextToken = (body: Readonly<Record<string, unknown>>): string | undefined => {
   const token = body["next_page_token"]
   return typeof token === "string" && token !== "" ? token : undefined
-}
-
-const disturbance = (error: HttpClientError.HttpClientError): DatabricksError.Reason => {
-  const refused = Credentials.failureOf(error)
-  return refused === undefined || refused.reason === "Unavailable"
-    ? new DatabricksError.Unavailable({
-        words: error.reason._tag === "TransportError" ? HttpFailure.words(error.reason.cause) : error.message
-      })
-    : new DatabricksError.Unauthorized({
-        words: refused.message,
-        ...(refused.status === undefined ? {} : { status: refused.status })
-      })
 }

@@ -13,9 +13,11 @@ import * as Channel from "@observability-agents/core/Channel"
 import { CoreSettings, startMoment } from "@observability-agents/core/CoreSettings"
 import type { Health } from "@observability-agents/core/Health"
 import * as Loop from "@observability-agents/core/Loop"
-import { Outbox } from "@observability-agents/core/Outbox"
+import { Outbox, type OutboxError } from "@observability-agents/core/Outbox"
+import * as OutboxMemory from "@observability-agents/core/OutboxMemory"
 import * as RunTracker from "@observability-agents/core/RunTracker"
 import type { Supervisor } from "@observability-agents/core/Supervisor"
+import type * as Window from "@observability-agents/core/Window"
 import type { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
 import type * as Settings from "@observability-agents/toolkit/Settings"
 import type * as Config from "effect/Config"
@@ -24,8 +26,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { Databricks, origin } from "./Databricks.ts"
+import type { DatabricksError } from "./DatabricksError.ts"
 import { DatabricksCredentials, DatabricksSettings } from "./DatabricksSettings.ts"
 import * as Run from "./Run.ts"
 import * as Sweep from "./Sweep.ts"
@@ -46,8 +50,7 @@ export const layer: Layer.Layer<never, Config.ConfigError, Outbox | Supervisor |
       const core = yield* CoreSettings.config
       const outbox = yield* Outbox
       const begin = startMoment(core.startFrom, yield* DateTime.now)
-      // Each workspace has its own place in the state store.
-      const source = `${Run.TOOL} ${origin(settings.host)}`
+      const source = sourceOf(settings.host)
       const channel = yield* Channel.make<RunTracker.Poll>("runs")
       const sender = yield* Channel.sender(channel)
       const sweep = yield* Sweep.make({ ...settings, source, sender })
@@ -57,7 +60,10 @@ export const layer: Layer.Layer<never, Config.ConfigError, Outbox | Supervisor |
           {
             period: settings.period,
             jitter: 0.1,
-            from: Effect.succeed(begin),
+            // An agent that was stopped before its first commit begins where it began.
+            from: Effect.map(outbox.checkpoint(Sweep.firstStartOf(source)), ({ cursor }) =>
+              Option.getOrElse(cursor, () => begin)
+            ),
             committed: Effect.map(outbox.checkpoint(source), ({ cursor }) => cursor),
             onEnd: sender.close
           },
@@ -74,6 +80,56 @@ export const layer: Layer.Layer<never, Config.ConfigError, Outbox | Supervisor |
       )
     })
   ).pipe(Layer.provide(Databricks.layer))
+
+/** Each workspace has its own place in the state store. */
+const sourceOf = (host: string): string => `${Run.TOOL} ${origin(host)}`
+
+/**
+ * Reads the runs of a time span with the Task that reads them every few seconds, as if nothing were known of them.
+ */
+export const backfill = (
+  window: Window.Window
+): Stream.Stream<RunTracker.Poll, Agent.CheckFailed | Config.ConfigError, HttpTransport> =>
+  Stream.callback<RunTracker.Poll, Agent.CheckFailed | Config.ConfigError, HttpTransport>(
+    (queue) =>
+      Effect.gen(function* () {
+        const settings = yield* DatabricksSettings.config
+        const send = (poll: RunTracker.Poll) => Effect.asVoid(Queue.offer(queue, poll))
+        const sender = {
+          send,
+          sendAll: (polls: Iterable<RunTracker.Poll>) => Effect.forEach(polls, send, { discard: true }),
+          close: Effect.void
+        }
+        const sweep = yield* Sweep.make({ ...settings, source: sourceOf(settings.host), sender })
+        yield* sweep(window)
+        yield* Queue.end(queue)
+      }).pipe(
+        Effect.catchTags({
+          DatabricksError: unreachable,
+          Incomplete: unreachable,
+          OutboxError: unreachable
+        }),
+        Effect.provide([Databricks.layer, OutboxMemory.layer()])
+      ),
+    { bufferSize: 4 }
+  )
+
+const unreachable = (error: DatabricksError | Sweep.Incomplete | OutboxError) =>
+  Effect.fail(
+    new Agent.CheckFailed({
+      message: error.message,
+      exitCode: error._tag === "DatabricksError" && error.reason._tag === "Unauthorized" ? 77 : 69
+    })
+  )
+
+/** What the settings leave out. */
+export const omissions: Effect.Effect<ReadonlyArray<string>, Config.ConfigError> = Effect.map(
+  DatabricksSettings.config,
+  ({ jobs }) =>
+    jobs.length === 0
+      ? []
+      : [`Of the jobs, only these are watched (\`jobs\` of [databricks]): ${jobs.join(", ")}.`]
+)
 
 /**
  * Asks the workspace for its newest run, and says in a sentence what came of it.
@@ -111,5 +167,7 @@ export const agent: Agent.Agent<Config.ConfigError> = Agent.make({
   description: "Watches the job runs of a Databricks workspace.",
   sections,
   layer,
-  check
+  check,
+  backfill,
+  omissions
 })

@@ -5,6 +5,7 @@
  * code that is a word or a number, JSON of other services, plain text, HTML, nothing; some come with status 200.
  */
 import * as Predicate from "effect/Predicate"
+import * as RegExp from "effect/RegExp"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Json from "./Json.ts"
@@ -18,7 +19,7 @@ export class Unauthorized extends Schema.TaggedError<Unauthorized>()("Unauthoriz
   }
 }
 
-/** There is no such run (any more), or no Jobs API at this address. */
+/** There is no such run (any more): Databricks says so in so many words. */
 export class NotFound extends Schema.TaggedError<NotFound>()("NotFound", Words) {
   override get message(): string {
     return this.words
@@ -58,12 +59,14 @@ export const Reason = Schema.Union([Unauthorized, NotFound, RateLimited, Refused
 /** Why a request failed. */
 export type Reason = typeof Reason.Type
 
-/** A request to Databricks that did not give what was asked for. `url` is without query and secrets. */
+/**
+ * A request to Databricks that did not give what was asked for. `url` is without query and secrets, and the reason has its words
+ * masked; the error below it, which holds the request with its headers, is not kept.
+ */
 export class DatabricksError extends Schema.TaggedError<DatabricksError>()("DatabricksError", {
   method: Schema.Literals(["listRuns", "getRun", "getOutput"]),
   url: Schema.String,
-  reason: Reason,
-  cause: Schema.optionalKey(Schema.Defect())
+  reason: Reason
 }) {
   override get message(): string {
     const status = this.reason.status === undefined ? "" : ` with ${this.reason.status}`
@@ -78,51 +81,73 @@ export interface Answer {
   /** Where the answer came from, after redirects. */
   readonly url: string
   readonly body: string
+  /** Masks secrets, which the answer may repeat, in what is shown of it. Without it there are none. */
+  readonly hide?: ((text: string) => string) | undefined
 }
 
 /**
  * The JSON object of an answer, or the reason why there is none. Only a 2xx answer with an object in it that is no
- * error report counts.
+ * error report counts. `runId` is the run that was asked for, if it was one: only a refusal that speaks of it is NotFound.
  */
-export const read = (answer: Answer): Result.Result<Readonly<Record<string, unknown>>, Reason> => {
+export const read = (
+  answer: Answer,
+  runId?: string
+): Result.Result<Readonly<Record<string, unknown>>, Reason> => {
   const json = Json.parse(answer.body)
-  if (answer.status < 200 || answer.status > 299) return Result.fail(refusal(answer, json))
+  if (answer.status < 200 || answer.status > 299) return Result.fail(refusal(answer, json, runId))
   if (Result.isFailure(json) || !isRecord(json.success)) return Result.fail(unusable(answer, json))
   const error = json.success["error_code"]
   return error === undefined || error === null
     ? Result.succeed(json.success)
-    : Result.fail(refusal(answer, json))
+    : Result.fail(refusal(answer, json, runId))
 }
+
+/** An answer that is JSON, but not what the Jobs API says of itself: the words tell in what. */
+export const invalid = (answer: Answer, words: string): Invalid =>
+  new Invalid({ status: answer.status, words: cut(shown(answer, words)), answer: beginning(answer) })
 
 // ---- private
 
 const isRecord = (input: unknown): input is Readonly<Record<string, unknown>> =>
   Predicate.isObject(input) && !Array.isArray(input)
 
-const refusal = (answer: Answer, json: Result.Result<unknown, string>): Reason => {
+const refusal = (answer: Answer, json: Result.Result<unknown, string>, runId: string | undefined): Reason => {
   const { status } = answer
   const { code, words } = told(answer, json)
-  const text = code === undefined || words.includes(code) ? words : `${code}: ${words}`
-  const details = { status, words: text }
+  const details = { status, words: wordsOf(answer) }
   if (status === 429 || RATE_CODES.has(code ?? "") || RATE_WORDS.test(words)) return new RateLimited(details)
   if (status === 401 || status === 403 || ACCESS_CODES.has(code ?? "") || ACCESS_WORDS.test(words)) {
     return new Unauthorized(details)
   }
-  // runs/get answers 400 for a run that was deleted.
-  if (status === 404 || code === "RESOURCE_DOES_NOT_EXIST" || (status === 400 && GONE_WORDS.test(words))) {
-    return new NotFound(details)
-  }
-  if (status >= 200 && status < 300) {
-    return new Invalid({
-      status,
-      words: `an error report instead of data: ${text}`,
-      answer: cut(answer.body)
-    })
+  if (isGone(status, json, words, runId)) return new NotFound(details)
+  if (status === 404 || (status >= 200 && status < 300)) {
+    const what = status === 404 ? "there is no Jobs API at this address" : "an error report instead of data"
+    return new Invalid({ status, words: `${what}: ${details.words}`, answer: beginning(answer) })
   }
   return status >= 500 || status === 408 || status === 499 || status < 400
     ? new Unavailable(details)
     : new Refused(details)
 }
+
+/**
+ * Whether Databricks says that the run does not exist. It answers 404 or 400; but so do gateways, and Databricks itself about
+ * other things that do not exist, and a run taken for deleted is never asked for again.
+ */
+const isGone = (
+  status: number,
+  json: Result.Result<unknown, string>,
+  words: string,
+  runId: string | undefined
+): boolean =>
+  (Result.isSuccess(json) &&
+    isRecord(json.success) &&
+    json.success["error_code"] === "RESOURCE_DOES_NOT_EXIST") ||
+  ((status === 404 || status === 400) &&
+    runId !== undefined &&
+    new globalThis.RegExp(
+      `\\bRun:? ["']?${RegExp.escape(runId)}["']? (?:[^.;]* )?(?:does not|doesn't) exist`,
+      "i"
+    ).test(words))
 
 const unusable = (answer: Answer, json: Result.Result<unknown, string>): Reason => {
   const { status } = answer
@@ -132,16 +157,40 @@ const unusable = (answer: Answer, json: Result.Result<unknown, string>): Reason 
       words: "the workspace is reachable only through its private link, and this network is not on it"
     })
   }
+  const visible = masked(answer)
+  const parsed = Json.parse(visible.body)
   const words =
     answer.body.trim() === ""
       ? "the answer is empty"
       : isHtml(answer)
-        ? `the answer is a web page (${htmlText(answer.body)}), not data`
+        ? `the answer is a web page (${cut(htmlText(visible.body)) || "without a title"}), not data`
         : Result.isFailure(json)
-          ? `the answer is no JSON, or only a part of it: ${json.failure}`
+          ? `the answer is no JSON, or only a part of it: ${Result.isFailure(parsed) ? parsed.failure : "it ends in the wrong place"}`
           : "the answer is not a JSON object"
-  return new Invalid({ status, words, answer: cut(answer.body) })
+  return invalid(answer, words)
 }
+
+/** The code and the words of an error report as people may see them: masked, and of a length to be read. */
+const wordsOf = (answer: Answer): string => {
+  const visible = masked(answer)
+  const { code, words } = told(visible, Json.parse(visible.body))
+  const text = code === undefined || words.includes(code) ? words : `${code}: ${words}`
+  return cut(shown(answer, text))
+}
+
+const masked = (answer: Answer): Answer => ({ ...answer, body: shown(answer, answer.body) })
+
+/**
+ * A text of an answer without secrets. Of one that is very long only the beginning is looked at, and of that the end is given up:
+ * a secret may have been cut in two there.
+ */
+const shown = ({ hide = (text: string) => text }: Answer, text: string): string =>
+  text.length > MAX_SHOWN ? hide(text.slice(0, MAX_SHOWN)).slice(0, -MAX_SECRET) : hide(text)
+
+const MAX_SHOWN = 262_144
+const MAX_SECRET = 32_768
+
+const beginning = (answer: Answer): string => cut(masked(answer).body)
 
 /** The code and the words of an error report, whatever its shape. */
 const told = (
@@ -157,18 +206,18 @@ const told = (
       text(body["errorSummary"]) ??
       text(body["detail"]) ??
       text(body["error"])
-    if (words !== undefined || code !== undefined) return { code, words: cut(words ?? code ?? "") }
+    if (words !== undefined || code !== undefined) return { code, words: words ?? code ?? "" }
   }
   if (Result.isSuccess(json) && typeof json.success === "string") return plain(json.success)
   if (answer.body.trim() === "") return { code: undefined, words: "an answer without words" }
-  return isHtml(answer) ? { code: undefined, words: htmlText(answer.body) } : plain(answer.body)
+  return isHtml(answer)
+    ? { code: undefined, words: htmlText(answer.body).trim() || "a web page without words" }
+    : plain(answer.body)
 }
 
 const plain = (body: string) => {
   const match = /^([A-Z][A-Z_]+): ([\s\S]+)$/.exec(body.trim())
-  return match === null
-    ? { code: undefined, words: cut(body) }
-    : { code: match[1], words: cut(match[2] ?? "") }
+  return match === null ? { code: undefined, words: body } : { code: match[1], words: match[2] ?? "" }
 }
 
 const text = (input: unknown): string | undefined =>
@@ -183,7 +232,7 @@ const isHtml = (answer: Answer): boolean =>
 
 const htmlText = (body: string): string => {
   const found = /<pre[^>]*>([\s\S]*?)<\/pre>/i.exec(body) ?? /<title[^>]*>([\s\S]*?)<\/title>/i.exec(body)
-  return cut((found?.[1] ?? body).replaceAll(/<[^>]*>/g, " ")) || "without a title"
+  return (found?.[1] ?? body).replaceAll(/<[^>]*>/g, " ")
 }
 
 const cut = (body: string): string => {
@@ -197,7 +246,6 @@ const RATE_CODES: ReadonlySet<string> = new Set(["REQUEST_LIMIT_EXCEEDED", "RESO
 const RATE_WORDS = /REQUEST_LIMIT_EXCEEDED|RPC token bucket limit has been exceeded/
 const ACCESS_CODES: ReadonlySet<string> = new Set(["UNAUTHENTICATED", "PERMISSION_DENIED"])
 const ACCESS_WORDS = /^invalid (?:access )?token/i
-const GONE_WORDS = /does not exist|doesn't exist/i
 
 const UNDERTAKING = {
   listRuns: "Reading the list of runs",

@@ -3,7 +3,10 @@
  */
 import * as CredentialsSettings from "@observability-agents/toolkit/CredentialsSettings"
 import * as Settings from "@observability-agents/toolkit/Settings"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as Host from "./Host.ts"
+import * as Secrets from "./Secrets.ts"
 
 /**
  * The section `[databricks]`; variables begin with `DK_DATABRICKS_`. The older keys `databricks_…` and the variables
@@ -13,7 +16,7 @@ export const DatabricksSettings = Settings.section("databricks", {
   description:
     "The Databricks workspace whose jobs are observed. The credentials stand in a table of their own.",
   fields: {
-    host: Settings.nonEmptyString({
+    host: address({
       description:
         "Address of the workspace, without a path. https:// is added where no scheme is given, and any path, query or standard port is left out.",
       aliases: ["databricks_host"],
@@ -34,7 +37,7 @@ export const DatabricksSettings = Settings.section("databricks", {
     period: Settings.seconds({
       description: "How often the workspace is asked for its runs.",
       default: 5,
-      exclusiveMinimum: 0,
+      min: 0.1,
       variables: ["DK_PERIOD"]
     }),
     timeout: Settings.seconds({
@@ -46,7 +49,7 @@ export const DatabricksSettings = Settings.section("databricks", {
     failedWatchPeriod: Settings.seconds({
       description: "How often a failed run is looked at again, because it may have been repaired.",
       default: 600,
-      exclusiveMinimum: 0,
+      min: 1,
       aliases: ["databricks_failed_watch_period"]
     }),
     failedWatchMaxTime: Settings.seconds({
@@ -57,10 +60,28 @@ export const DatabricksSettings = Settings.section("databricks", {
     }),
     lookBack: Settings.seconds({
       description:
-        "How far each request reaches back before what was already read, for runs that Databricks lists late.",
+        "How far each request reaches back before what was already read, for runs that Databricks lists late. The very first one reaches back a day before start_from, so that runs which began before it and end after it are found, too.",
       default: 300,
-      min: 0
+      min: 0,
+      max: 30 * 86_400
     })
+  },
+  check: (look) => {
+    const kind = look.value("credentials", "kind")
+    const token = look.value("auth_api_token", "agentToken")
+    if (!(kind === undefined || kind === "api_token") || !Redacted.isRedacted(token)) return []
+    const text = Redacted.value(token)
+    if (typeof text !== "string" || Secrets.isSendable(text)) return []
+    const origin = look.origin("auth_api_token", "agentToken")
+    return [
+      {
+        setting: "[auth_api_token] agent_token",
+        what: Secrets.UNSENDABLE,
+        where: origin === undefined ? "" : Settings.describeOrigin(origin),
+        expected: "the token as Databricks gave it: letters, digits and signs of ASCII",
+        found: ""
+      }
+    ]
   }
 })
 
@@ -71,3 +92,16 @@ export const DatabricksSettings = Settings.section("databricks", {
 export const DatabricksCredentials: CredentialsSettings.CredentialsSettings = CredentialsSettings.forTool({
   hasTokenUrl: true
 })
+
+// ---- private
+
+/** The address of a workspace; its value is the origin. */
+function address(options: Settings.FieldOptions<string>): Settings.Field<string> {
+  const field = Settings.nonEmptyString(options)
+  return {
+    ...field,
+    expected: Host.EXPECTED,
+    decode: (raw) => (typeof raw === "string" ? Host.parse(raw) : field.decode(raw)),
+    show: (raw) => field.show(typeof raw === "string" ? Host.withoutUser(raw) : raw)
+  }
+}

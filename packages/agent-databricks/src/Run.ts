@@ -4,7 +4,8 @@
  *
  * The Schemas are lenient where the service is: every field but the id of a run may be missing, `null` means missing, ids
  * come as numbers or as text, a time of 0 means "not yet", and the words for states are open, because Databricks adds
- * new ones without a new version. Field names are the service's own.
+ * new ones without a new version. A field of another type than is known is read as missing, too: it must not hide the run. Only
+ * what tells runs and tasks from each other has to be right. Field names are the service's own.
  */
 import type * as RunSnapshot from "@observability-agents/core/RunSnapshot"
 import * as DateTime from "effect/DateTime"
@@ -25,6 +26,17 @@ const lenient = <S extends Schema.Constraint>(schema: S) =>
     })
   )
 
+/** A field that may be missing; what is not of its type is read as missing, too. */
+const forgiving = <S extends Schema.Constraint & { readonly DecodingServices: never }>(schema: S) => {
+  const decode = Schema.decodeUnknownOption(schema)
+  return Schema.optionalKey(Schema.Unknown).pipe(
+    Schema.decodeTo(Schema.optionalKey(Schema.toType(schema)), {
+      decode: SchemaGetter.transformOptional(Option.flatMap((input: unknown) => decode(input))),
+      encode: SchemaGetter.passthroughSupertype()
+    })
+  )
+}
+
 /** A 64-bit id: a number or text on the wire, text here, so that no digit is lost. */
 const Id = Schema.Union([Schema.NonEmptyString, Schema.Int]).pipe(
   Schema.decodeTo(Schema.NonEmptyString, {
@@ -43,38 +55,37 @@ const Quantity = Schema.Union([Schema.Finite, Schema.FiniteFromString])
 
 /** `state` of a run, task or repair. Databricks calls it deprecated, but it is the only one in older answers. */
 export const RunState = Schema.Struct({
-  life_cycle_state: lenient(Schema.String),
-  result_state: lenient(Schema.String),
-  state_message: lenient(Schema.String)
+  life_cycle_state: forgiving(Schema.String),
+  result_state: forgiving(Schema.String),
+  state_message: forgiving(Schema.String)
 })
 
 /** `status` of a run, task or repair: the successor of `state`. */
 export const RunStatus = Schema.Struct({
-  state: lenient(Schema.String),
-  termination_details: lenient(
+  state: forgiving(Schema.String),
+  termination_details: forgiving(
     Schema.Struct({
-      code: lenient(Schema.String),
-      type: lenient(Schema.String),
-      message: lenient(Schema.String)
+      code: forgiving(Schema.String),
+      type: forgiving(Schema.String),
+      message: forgiving(Schema.String)
     })
   )
 })
 
 const shared = {
-  attempt_number: lenient(Quantity),
-  state: lenient(RunState),
-  status: lenient(RunStatus),
+  state: forgiving(RunState),
+  status: forgiving(RunStatus),
   /** Milliseconds since 1970; 0 until it is known. */
-  start_time: lenient(Quantity),
+  start_time: forgiving(Quantity),
   /** Milliseconds since 1970; 0 until it is known. */
-  end_time: lenient(Quantity),
+  end_time: forgiving(Quantity),
   /** Milliseconds. 0 for a run of several tasks, as the next two. */
-  setup_duration: lenient(Quantity),
-  execution_duration: lenient(Quantity),
-  cleanup_duration: lenient(Quantity),
-  queue_duration: lenient(Quantity),
-  run_duration: lenient(Quantity),
-  run_page_url: lenient(Schema.String)
+  setup_duration: forgiving(Quantity),
+  execution_duration: forgiving(Quantity),
+  cleanup_duration: forgiving(Quantity),
+  queue_duration: forgiving(Quantity),
+  run_duration: forgiving(Quantity),
+  run_page_url: forgiving(Schema.String)
 }
 
 /**
@@ -84,8 +95,10 @@ const shared = {
 export const RunTask = Schema.Struct({
   ...shared,
   task_key: Schema.NonEmptyString,
-  run_id: lenient(RunId),
-  description: lenient(Schema.String)
+  /** With the key, what tells one attempt from the others. */
+  attempt_number: lenient(Quantity),
+  run_id: forgiving(RunId),
+  description: forgiving(Schema.String)
 })
 /** One attempt of one task. */
 export type RunTask = typeof RunTask.Type
@@ -93,20 +106,21 @@ export type RunTask = typeof RunTask.Type
 const RunFields = Schema.Struct({
   ...shared,
   run_id: RunId,
+  attempt_number: forgiving(Quantity),
   job_id: lenient(Id),
-  run_name: lenient(Schema.String),
-  run_type: lenient(Schema.String),
-  trigger: lenient(Schema.String),
-  creator_user_name: lenient(Schema.String),
-  original_attempt_run_id: lenient(Id),
+  run_name: forgiving(Schema.String),
+  run_type: forgiving(Schema.String),
+  trigger: forgiving(Schema.String),
+  creator_user_name: forgiving(Schema.String),
+  original_attempt_run_id: forgiving(Id),
   /** 2.2: some of the arrays were cut at 100 elements; `runs/get` has the rest. */
-  has_more: lenient(Schema.Boolean),
+  has_more: forgiving(Schema.Boolean),
   tasks: lenient(Schema.Array(Schema.Unknown)),
   /** Runs of a for-each task, when the run asked for is that task's. */
   iterations: lenient(Schema.Array(Schema.Unknown)),
   /** The original and each repair, when `include_history` was asked for. */
-  repair_history: lenient(Schema.Array(Schema.Struct({ type: lenient(Schema.String) }))),
-  next_page_token: lenient(Schema.String)
+  repair_history: forgiving(Schema.Array(Schema.Struct({ type: forgiving(Schema.String) }))),
+  next_page_token: forgiving(Schema.String)
 })
 
 /** A run of a job, with those of its tasks that could be read. */
@@ -122,14 +136,18 @@ export interface Malformed {
 }
 
 /**
- * Reads one run of an answer. Only a missing id or a field of a wrong type makes it unreadable. A task that cannot be
- * read (in practice: one without a key) is left out, for the sake of the others.
+ * Reads one run of an answer. It is unreadable without its id, with a job's id that is none, and where its tasks are no list. A
+ * task that cannot be read (in practice: one without a key) is left out, for the sake of the others. `hide` masks secrets in
+ * what is told of an unreadable run.
  */
-export const decode = (input: unknown): Result.Result<Run, Malformed> =>
+export const decode = (
+  input: unknown,
+  hide: (text: string) => string = (text) => text
+): Result.Result<Run, Malformed> =>
   Result.mapBoth(decodeFields(input), {
     onFailure: (issue): Malformed => ({
       runId: Option.getOrUndefined(decodeId(input)),
-      problem: issue.message.replaceAll(/\s+/g, " ").slice(0, 300)
+      problem: hide(issue.message).replaceAll(/\s+/g, " ").slice(0, 300)
     }),
     onSuccess: ({ tasks, iterations, ...fields }): Run => ({
       ...fields,

@@ -6,6 +6,10 @@
  * do not fit into a list and for runs that vanished from it, plus `runs/get-output` once for each attempt of a task that
  * failed. What was read goes on page by page; the end of the Window goes last, and only when nothing of it is missing,
  * so that a disturbed sweep is read again.
+ *
+ * **The first Window.** Databricks finds runs by their start only, but what is promised for the time from `start_from` on is
+ * every run that ends in it. So the first list reaches a day further back, and what had ended before is left out. A run that
+ * had begun more than a day before `start_from` is told if it is still active at the first sweep.
  */
 import type * as Channel from "@observability-agents/core/Channel"
 import { Outbox, type OutboxError } from "@observability-agents/core/Outbox"
@@ -66,16 +70,24 @@ export const make = Effect.fnUntraced(function* (
   const reported = new Set<string>()
   const misses = new Map<string, number>()
   const watch = Watch.make(options)
+  /** What had ended before the very first start is none of ours: that moment is kept beside the cursor. */
   let floor: DateTime.Utc | undefined
+  let isFloorKnown = false
+  /** Runs that Databricks called unknown in the last sweep. Once may be an error; twice in a row, they are gone. */
+  let suspects: ReadonlySet<string> = new Set()
+  /** The pipelines under which runs were passed on, by run id, until the tracker knows them. */
+  const passed = new Map<string, string>()
 
   const outputs = yield* Cache.makeWith((id: Run.RunId) => outputOf(databricks, id), {
     capacity: MAX_OUTPUTS,
     timeToLive: (exit) => (Exit.isSuccess(exit) ? Duration.infinity : Duration.zero)
   })
 
-  const wanted = (run: Run.Run): boolean =>
+  const wanted = (run: Run.Run, tracked: TrackedRun.TrackedRun | undefined): boolean =>
     options.jobs.length === 0 ||
-    options.jobs.some((job) => job === run.job_id || job === run.run_name?.trim())
+    options.jobs.some((job) => job === run.job_id || job === run.run_name?.trim()) ||
+    // Databricks left the job out this time; it was wanted when it was there.
+    (run.job_id === undefined && tracked !== undefined)
 
   /** What the failed tasks say that were not reported yet, by the id of the task's run. */
   const errorsOf = Effect.fnUntraced(function* (run: Run.Run, known: TrackedRun.TrackedRun | undefined) {
@@ -115,8 +127,13 @@ export const make = Effect.fnUntraced(function* (
   ) {
     const errors = yield* errorsOf(run, known)
     const snapshot = Run.toSnapshot(run, observedAt, (task) => errors.get(task.run_id ?? ""))
-    if (snapshot !== undefined) return [snapshot]
-    const word = run.status?.state ?? run.state?.life_cycle_state ?? "none"
+    if (snapshot !== undefined) {
+      // The id of the job may be missing at one time and not at another; the run stays with the pipeline it began under.
+      const key = known?.pipeline.key ?? passed.get(run.run_id) ?? snapshot.pipeline.key
+      passed.set(run.run_id, key)
+      return [{ ...snapshot, pipeline: { ...snapshot.pipeline, key } }]
+    }
+    const word = (run.status?.state ?? run.state?.life_cycle_state ?? "none").slice(0, 100)
     if (!unknown.has(word)) {
       unknown.add(word)
       yield* Effect.logWarning(
@@ -151,12 +168,26 @@ export const make = Effect.fnUntraced(function* (
 
   return Effect.fn("Databricks.sweep")(function* (window: Window.Window) {
     const { cursor, runs: known } = yield* outbox.checkpoint(options.source)
-    // On the very first start, what had ended before the moment to start from is none of ours.
-    if (Option.isNone(cursor)) floor ??= window.from
+    const byRun = new Map(Array.from(known.values(), (tracked) => [tracked.run.key, tracked] as const))
+    for (const id of byRun.keys()) passed.delete(id)
+    const trackedOf = (run: Run.Run) => known.get(keyOf(run)) ?? byRun.get(run.run_id)
+    if (!isFloorKnown) {
+      const source = firstStartOf(options.source)
+      floor = Option.getOrUndefined((yield* outbox.checkpoint(source)).cursor)
+      if (floor === undefined && Option.isNone(cursor)) {
+        floor = window.from
+        yield* outbox.commit({ source, cursor: floor, runs: [], forget: [], entries: [] })
+      }
+      isFloorKnown = true
+    }
+    // No later Window starts before that moment, unless the clock was ahead then.
+    if (floor !== undefined) floor = DateTime.min(floor, window.from)
     const active = new Set<string>()
     const listed = new Set<string>()
     const problems: Array<string> = []
     const gone: Array<string> = []
+    const suspected = suspects
+    const unconfirmed = new Set<string>()
     let batch: Array<RunSnapshot.RunSnapshot> = []
 
     const pass = Effect.fnUntraced(function* (snapshots: ReadonlyArray<RunSnapshot.RunSnapshot>) {
@@ -168,7 +199,7 @@ export const make = Effect.fnUntraced(function* (
     })
 
     const isNews = (run: Run.Run): boolean => {
-      const tracked = known.get(keyOf(run))
+      const tracked = trackedOf(run)
       if (!hasEnded(run)) return true
       const end = Run.time(run.end_time)
       if (tracked === undefined) {
@@ -199,7 +230,7 @@ export const make = Effect.fnUntraced(function* (
             if (query.activeOnly === true) active.add(run.run_id)
             // Active runs stand in both lists; the second time they are news only if they have ended meanwhile.
             const repeated = query.activeOnly !== true && active.has(run.run_id) && !hasEnded(run)
-            return !repeated && wanted(run) && isNews(run)
+            return !repeated && wanted(run, trackedOf(run)) && isNews(run)
           })
           const found = yield* Effect.forEach(
             news,
@@ -208,7 +239,7 @@ export const make = Effect.fnUntraced(function* (
                 Effect.flatMap(
                   Option.match({
                     onNone: () => Effect.succeed([]),
-                    onSome: (observed) => snapshot(observed, known.get(keyOf(run)))
+                    onSome: (observed) => snapshot(observed, trackedOf(run))
                   })
                 )
               ),
@@ -224,8 +255,13 @@ export const make = Effect.fnUntraced(function* (
         Effect.catchReason("DatabricksError", "NotFound", () =>
           Effect.as(
             Effect.sync(() => {
-              gone.push(tracked.key)
-              watch.dismiss(tracked)
+              if (suspected.has(tracked.key)) {
+                gone.push(tracked.key)
+                watch.dismiss(tracked)
+              } else {
+                unconfirmed.add(tracked.key)
+                watch.confirm(tracked)
+              }
             }),
             Option.none<Observed>()
           )
@@ -246,10 +282,14 @@ export const make = Effect.fnUntraced(function* (
 
     // In this order a run that ends in between stands in both lists, not in none.
     yield* list({ activeOnly: true })
-    yield* list({ startedFrom: Window.lookBack(window, options.lookBack).from })
+    const isFirst = Option.isNone(cursor) && Duration.isGreaterThan(Window.duration(window), options.period)
+    const reach = isFirst ? Duration.max(options.lookBack, FIRST_REACH) : options.lookBack
+    yield* list({ startedFrom: Window.lookBack(window, reach).from })
 
     for (const id of misses.keys()) if (!listed.has(id)) misses.delete(id)
+    for (const id of passed.keys()) if (!listed.has(id)) passed.delete(id)
     const missing = watch.due(known.values(), listed, yield* DateTime.now)
+    suspects = unconfirmed
     yield* Effect.forEach(missing, follow, { concurrency: CONCURRENCY, discard: true })
 
     yield* options.sender.send({
@@ -261,6 +301,9 @@ export const make = Effect.fnUntraced(function* (
     if (problems.length > 0) return yield* new Incomplete({ problems: problems.slice(0, 3) })
   })
 })
+
+/** Under which name the moment of a source's very first start is kept: that of its first Window. */
+export const firstStartOf = (source: string): string => `${source}, first start`
 
 // ---- private
 
@@ -275,6 +318,9 @@ const MAX_OUTPUTS = 1000
 
 /** Illegible runs that are remembered, so that each is reported once. */
 const MAX_REPORTS = 1000
+
+/** How long before the moment to start from a run may have begun that ends after it. */
+const FIRST_REACH = Duration.days(1)
 
 /** After so many sweeps in which a run's further tasks could not be read, it goes on without them. */
 const MAX_MISSES = 20

@@ -30,6 +30,8 @@ export interface Watch {
     listed: ReadonlySet<string>,
     now: DateTime.Utc
   ) => ReadonlyArray<TrackedRun.TrackedRun>
+  /** Asks for this run in the next sweep again, whatever the intervals: its answer wants confirming. */
+  readonly confirm: (run: TrackedRun.TrackedRun) => void
   /** Never asks for this run again: Databricks has deleted it. */
   readonly dismiss: (run: TrackedRun.TrackedRun) => void
 }
@@ -52,20 +54,25 @@ export const make = (policy: Policy): Watch => {
         const last = asked.get(run.key)
         if (last !== undefined) kept.set(run.key, last)
         if (!TrackedRun.isClosed(run)) {
-          if (last !== undefined && time < last.at + last.wait) continue
-          kept.set(run.key, { at: time, wait: Math.min(last === undefined ? period : last.wait * 2, rarely) })
+          if (last !== undefined && isEarly(last, time)) continue
+          const wait = last === undefined ? period : Math.max(last.wait * 2, period)
+          kept.set(run.key, { at: time, wait: Math.min(wait, rarely) })
           vanished.push(run)
         } else if (mayBeRepaired(run)) {
           const end = DateTime.toEpochMillis(run.closedAt ?? run.observedAt)
           const since = last?.at ?? end
           const wait = last?.wait === NEVER ? NEVER : rarely
-          if (time <= end + longest && since + wait <= time) failed.push({ run, since })
+          if (time <= end + longest && !isEarly({ at: since, wait }, time)) failed.push({ run, since })
         }
       }
       const chosen = failed.toSorted((a, b) => a.since - b.since).slice(0, MAX_FAILED)
       for (const { run } of chosen) kept.set(run.key, { at: time, wait: rarely })
       asked = kept
       return [...vanished, ...chosen.map(({ run }) => run)]
+    },
+    confirm: (run) => {
+      // As if it had not been asked for since 1970: it is due, and comes before all others.
+      asked.set(run.key, { at: 0, wait: AT_ONCE })
     },
     dismiss: (run) => {
       asked.set(run.key, { at: 0, wait: NEVER })
@@ -74,15 +81,18 @@ export const make = (policy: Policy): Watch => {
 }
 
 /** Databricks repairs runs of which something did not succeed. */
-export const mayBeRepaired = (run: TrackedRun.TrackedRun): boolean =>
-  run.phase === "Failed" || run.phase === "CompletedWithWarnings"
+export const mayBeRepaired: (run: TrackedRun.TrackedRun) => boolean = TrackedRun.mayBeReopened
 
 interface Asked {
   readonly at: number
   readonly wait: number
 }
 
+/** Whether to wait longer. A moment that lies ahead comes from before the clock was set back. */
+const isEarly = ({ at, wait }: Asked, time: number): boolean => at <= time && time < at + wait
+
 const NEVER = Number.POSITIVE_INFINITY
+const AT_ONCE = 0
 
 /** After a restart all failed runs of a week are due at once; they are spread over as many sweeps as it takes. */
 const MAX_FAILED = 25

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, ConfigProvider, DateTime, Effect, Exit, Fiber, Layer, Stream } from "effect"
-import { HttpClient, HttpClientRequest } from "effect/http"
+import { Cause, ConfigProvider, DateTime, Duration, Effect, Exit, Fiber, Layer, Stream } from "effect"
+import { HttpClient, HttpClientRequest, HttpServerResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
+import { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
 import { Databricks, make, origin, type Query } from "@observability-agents/agent-databricks/Databricks"
 import { RunId } from "@observability-agents/agent-databricks/Run"
 import * as Fake from "@observability-agents/agent-databricks/testing/FakeDatabricks"
@@ -108,7 +109,7 @@ describe("listRuns", () => {
             name: "job",
             runs: [
               { id: "1" },
-              { id: "2", fields: { status: "?" } },
+              { id: "2", fields: { job_id: {} } },
               { id: "3", fields: { run_id: null } },
               { id: "4" }
             ]
@@ -161,6 +162,119 @@ describe("listRuns", () => {
   )
 })
 
+describe("limits", () => {
+  /** Answers each request with the given JSON, of which the number of the request is known. */
+  const serving = (body: (n: number) => object) => {
+    let n = 0
+    const client = HttpClient.make((request) =>
+      Effect.sync(() =>
+        HttpServerResponse.toClientResponse(HttpServerResponse.jsonUnsafe(body(++n)), { request })
+      )
+    )
+    const databricks = make({ client, host: "x.example", version: "2.2", maxPages: { all: 10, empty: 4 } })
+    return { databricks, count: () => n }
+  }
+  /** Answers with a body that comes in pieces. */
+  const streaming = (body: Stream.Stream<Uint8Array>) =>
+    make({
+      client: HttpClient.make((request) =>
+        Effect.succeed(HttpServerResponse.toClientResponse(HttpServerResponse.stream(body), { request }))
+      ),
+      host: "x.example",
+      version: "2.2",
+      readTimeout: Duration.seconds(10)
+    })
+
+  it.effect("ends a list of ever new tokens, and says why", () =>
+    Effect.gen(function* () {
+      const full = serving((n) => ({ runs: [{ run_id: n }], next_page_token: `t${n}` }))
+      const found = yield* pages(full.databricks)
+      assert.strictEqual(full.count(), 10)
+      assert.lengthOf(ids(found), 10)
+      assert.match(found.at(-1)?.cutShort ?? "", /did not end within 10 pages/)
+      const empty = serving((n) => ({ next_page_token: `t${n}` }))
+      assert.match((yield* pages(empty.databricks)).at(-1)?.cutShort ?? "", /4 pages in a row/)
+      assert.strictEqual(empty.count(), 4)
+    })
+  )
+
+  it.effect("reads on over empty pages between others", () =>
+    Effect.gen(function* () {
+      const { databricks } = serving((n) => ({
+        ...(n % 4 === 0 ? { runs: [{ run_id: n }] } : {}),
+        ...(n < 9 ? { next_page_token: `t${n}` } : {})
+      }))
+      const found = yield* pages(databricks)
+      assert.deepStrictEqual(ids(found), ["4", "8"])
+      assert.isUndefined(found.at(-1)?.cutShort)
+    })
+  )
+
+  it.effect("ends a run of ever new tokens", () =>
+    Effect.gen(function* () {
+      const { count, databricks } = serving((n) => ({ run_id: 1, next_page_token: `t${n}` }))
+      const error = yield* Effect.flip(databricks.getRun(RunId.make("1")))
+      assert.match(error.message, /within 1000 pages/)
+      assert.strictEqual(count(), 1000)
+    })
+  )
+
+  it.effect("gives up an answer that keeps arriving", () =>
+    Effect.gen(function* () {
+      const drip = Stream.fromEffectRepeat(Effect.as(Effect.sleep("1 second"), new Uint8Array([32])))
+      const fiber = yield* Effect.forkChild(Effect.flip(pages(streaming(drip))))
+      yield* TestClock.adjust("49 seconds")
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* TestClock.adjust("1 second")
+      const error = yield* Fiber.join(fiber)
+      assert.strictEqual(error.reason._tag, "Unavailable")
+      assert.match(error.message, /50s.*read_timeout/)
+    })
+  )
+
+  it.effect("gives up an answer of more than 64 MB", () =>
+    Effect.gen(function* () {
+      let sent = 0
+      const flood = Stream.fromEffectRepeat(
+        Effect.sync(() => {
+          sent++
+          return new Uint8Array(1 << 20).fill(32)
+        })
+      )
+      const error = yield* Effect.flip(pages(streaming(flood)))
+      assert.strictEqual(error.reason._tag, "Invalid")
+      assert.match(error.message, /64 MB/)
+      assert.strictEqual(sent, 65)
+    })
+  )
+
+  it.effect("keeps characters whole that come in two pieces", () =>
+    Effect.gen(function* () {
+      const body = new TextEncoder().encode('{"runs":[{"run_id":1,"run_name":"n\u00e4chtlich"}]}')
+      const split = body.indexOf(0xc3) + 1
+      const found = yield* pages(streaming(Stream.make(body.slice(0, split), body.slice(split))))
+      assert.strictEqual(found[0]?.runs[0]?.run_name, "n\u00e4chtlich")
+    })
+  )
+
+  it.effect.each([
+    [DateTime.makeUnsafe(-5), "0"],
+    [DateTime.makeUnsafe(1_700_000_000_000.7), "1700000000000"]
+  ] as const)("asks for a start that the service takes (%#)", ([startedFrom, expected]) =>
+    Effect.gen(function* () {
+      const fake = yield* Fake.make()
+      yield* pages(handle(fake), { startedFrom })
+      assert.strictEqual((yield* fake.requests)[0]?.query["start_time_from"], expected)
+      for (const wrong of ["-5", "1.5", "1e300", "99999999999999999999", "", "x"]) {
+        const response = yield* fake.client.get(`http://x/api/2.2/jobs/runs/list?start_time_from=${wrong}`, {
+          headers: { authorization: "Bearer dapi-fake" }
+        })
+        assert.strictEqual(response.status, 400)
+      }
+    })
+  )
+})
+
 describe("getRun", () => {
   it.effect("has all tasks of a run of 250, each once", () =>
     Effect.gen(function* () {
@@ -195,7 +309,7 @@ describe("getRun", () => {
       const error = yield* Effect.flip(handle(fake).getRun(RunId.make("77")))
       assert.strictEqual(error.reason._tag, "NotFound")
       yield* fake.fail(Fault.reply({ status: 404, body: "" }))
-      assert.strictEqual((yield* Effect.flip(handle(fake).getRun(RunId.make("77")))).reason._tag, "NotFound")
+      assert.strictEqual((yield* Effect.flip(handle(fake).getRun(RunId.make("77")))).reason._tag, "Invalid")
     })
   )
 
@@ -336,6 +450,103 @@ describe("layer", () => {
         Databricks.layer.pipe(
           Layer.provide(settings({ auth_api_token: { agent_token: "c4nary" } })),
           Layer.provideMerge(Fake.FakeDatabricks.layer({ token: "c4nary" }))
+        )
+      )
+    )
+  )
+
+  /** What the layer fails with where each answer is the authorization it was sent, in the middle of words. */
+  const echoed = (extra: object, options: Fake.Options, around: (header: string) => string) =>
+    Effect.gen(function* () {
+      const fake = yield* Fake.make(options)
+      const client = HttpClient.make((request) =>
+        request.url.endsWith("/token")
+          ? fake.client.execute(request)
+          : Effect.succeed(
+              HttpServerResponse.toClientResponse(
+                HttpServerResponse.text(around(request.headers["authorization"] ?? ""), { status: 400 }),
+                { request }
+              )
+            )
+      )
+      return yield* Effect.flip(Effect.flatMap(Databricks, pages)).pipe(
+        Effect.provide(
+          Databricks.layer.pipe(
+            Layer.provide(settings(extra)),
+            Layer.provide(HttpTransport.layerClient(client))
+          )
+        )
+      )
+    })
+  const bare = (header: string) => header.replace(/^\w+ /, "")
+
+  it.effect.each([
+    [
+      "token",
+      { auth_api_token: { agent_token: "c4nary-0123456789" } },
+      {},
+      ["c4nary"],
+      (header: string) => `who is ${bare(header)}?`
+    ],
+    [
+      "password",
+      { auth_username_password: { agent_username: "me", agent_password: "c4nary" } },
+      {},
+      ["c4nary", btoa("me:c4nary").slice(0, 8)],
+      (header: string) => `${atob(bare(header))} ${bare(header)} ${header}`
+    ],
+    [
+      "fetched token",
+      { auth_oauth: { client_id: "me", client_secret: "s3cret" } },
+      { oauth: { clientId: "me", clientSecret: "s3cret" } },
+      ["oauth-1", "s3cret"],
+      (header: string) => `token ${bare(header)} of me:s3cret`
+    ],
+    [
+      "query parameter",
+      {
+        auth_api_token: { agent_token: "dapi-fake" },
+        http: { params: { sig: "c4nary" }, auth: ["service", "c4nary2"] }
+      },
+      {},
+      ["c4nary", "service"],
+      () => `no c4nary, service:c4nary2 ${btoa("service:c4nary2")}`
+    ]
+  ] as const)("masks a %s that an answer repeats", ([, extra, options, secrets, around]) =>
+    Effect.gen(function* () {
+      const error = yield* echoed(extra, options, around)
+      assert.include(error.message, "********")
+      const shown = [error.message, inspect(error, { depth: 20 }), JSON.stringify(error)].join("\n")
+      for (const secret of secrets) assert.notInclude(shown, secret)
+    })
+  )
+
+  it.effect("says of a token that no header can carry what is wrong, before it asks anything", () =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(listed({ auth_api_token: { agent_token: "c4nary\n2" } }, {}))
+      assert.match(String(exit), /agent_token cannot be used: .*header/)
+      assert.notInclude(String(exit), "c4nary")
+    })
+  )
+
+  it.effect("does not send a fetched token that no header can carry, and does not try again", () =>
+    Effect.gen(function* () {
+      const fake = yield* Fake.FakeDatabricks
+      yield* fake.fail(
+        Fault.json((body) => ({ ...body, access_token: "c4n\u00e4ry" })),
+        { call: "token" }
+      )
+      const fiber = yield* Effect.forkChild(Effect.flip(Effect.flatMap(Databricks, pages)))
+      yield* TestClock.adjust("1 millis")
+      const error = yield* Fiber.join(fiber)
+      assert.isTrue(error._tag === "DatabricksError" && error.reason._tag === "Unauthorized")
+      assert.match(error.message, /access token cannot be used: .*header/)
+      assert.strictEqual(yield* fake.count("list"), 0)
+    }).pipe(
+      Effect.provide(
+        Databricks.layer.pipe(
+          Layer.provide(settings({ auth_oauth: { client_id: "me", client_secret: "s3cret" } })),
+          Layer.provideMerge(Fake.FakeDatabricks.layer({ oauth: { clientId: "me", clientSecret: "s3cret" } }))
         )
       )
     )

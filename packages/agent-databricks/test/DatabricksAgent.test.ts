@@ -222,7 +222,7 @@ describe("the agent", () => {
           assert.isFalse((yield* health.report).healthy)
           assert.deepStrictEqual(brief(yield* events), [])
           yield* fake.recover
-          yield* TestClock.adjust("10 seconds")
+          yield* TestClock.adjust("1 minute")
           assert.isTrue((yield* health.report).healthy)
           assert.deepStrictEqual(brief(yield* events), [
             "run RUNNING",

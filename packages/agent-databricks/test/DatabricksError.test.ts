@@ -2,14 +2,22 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import * as DatabricksError from "@observability-agents/agent-databricks/DatabricksError"
 
-const read = (status: number, body: unknown, extra: Partial<DatabricksError.Answer> = {}) =>
-  DatabricksError.read({
-    status,
-    contentType: "application/json",
-    url: "https://x.example/api",
-    body: typeof body === "string" ? body : JSON.stringify(body),
-    ...extra
-  })
+const read = (
+  status: number,
+  body: unknown,
+  extra: Partial<DatabricksError.Answer> = {},
+  runId: string | undefined = "1"
+) =>
+  DatabricksError.read(
+    {
+      status,
+      contentType: "application/json",
+      url: "https://x.example/api",
+      body: typeof body === "string" ? body : JSON.stringify(body),
+      ...extra
+    },
+    runId
+  )
 const reason = (...args: Parameters<typeof read>) => {
   const result = read(...args)
   if (Result.isSuccess(result)) throw new Error("an error was expected")
@@ -30,6 +38,14 @@ describe("read", () => {
     [404, { error_code: "RESOURCE_DOES_NOT_EXIST", message: "Run 1 does not exist" }, "NotFound"],
     [400, { error_code: "INVALID_PARAMETER_VALUE", message: "Run 1 does not exist." }, "NotFound"],
     [400, { error_code: "INVALID_PARAMETER_VALUE", message: "Run: 1 in job: 2 doesn't exist" }, "NotFound"],
+    [404, { error_code: "INVALID_PARAMETER_VALUE", message: "Run 1 does not exist." }, "NotFound"],
+    [400, { error_code: "INVALID_PARAMETER_VALUE", message: "Run 12 does not exist." }, "Refused"],
+    [400, { error_code: "INVALID_STATE", message: "Run 1 failed. Metastore 7 does not exist." }, "Refused"],
+    [400, { error_code: "INVALID_STATE", message: "Workspace 1 does not exist (migrating)" }, "Refused"],
+    [404, { error_code: "ENDPOINT_NOT_FOUND", message: "No API found for 'GET /x'" }, "Invalid"],
+    [404, "<html><title>404 Not Found</title></html>", "Invalid"],
+    [404, "RESOURCE_DOES_NOT_EXIST: no such page", "Invalid"],
+    [404, "", "Invalid"],
     [400, { error_code: "INVALID_PARAMETER_VALUE", message: "limit is too large" }, "Refused"],
     [429, "", "RateLimited"],
     [400, { error_code: "REQUEST_LIMIT_EXCEEDED", message: "slow down" }, "RateLimited"],
@@ -70,6 +86,32 @@ describe("read", () => {
     ['{"error_code":42}', "42"]
   ] as const)("finds the words in %j", (body, words) => {
     assert.strictEqual(reason(409, body).words, words)
+  })
+
+  it("takes a run for deleted only where one was asked for", () => {
+    const body = { error_code: "INVALID_PARAMETER_VALUE", message: "Run undefined does not exist." }
+    assert.strictEqual(reason(400, body, {}, undefined)._tag, "Refused")
+  })
+
+  it.each([250, 280, 295, 299, 310])("masks a secret before it cuts the words (%i)", (pad) => {
+    const secret = "dapi0123456789abcdefghijklmnop"
+    const hide = (text: string) => text.replaceAll(secret, "***")
+    const body = `${"y".repeat(pad)}${secret}`
+    for (const found of [
+      reason(500, { message: body }, { hide }),
+      reason(404, body, { hide }),
+      reason(200, `<html><title>${body}</title>`, { hide }),
+      reason(200, `{"a": ${body}`, { hide })
+    ]) {
+      assert.notInclude(JSON.stringify(found), "dapi")
+    }
+  })
+
+  it("shows nothing of a secret at the end of what it looks at", () => {
+    const secret = "s3cret".repeat(100)
+    const body = `${" ".repeat(262_144 - 300)}${secret}`
+    const found = reason(500, body, { hide: (text) => text.replaceAll(secret, "***") })
+    assert.notInclude(found.words, "s3cret")
   })
 
   it("keeps long answers short", () => {

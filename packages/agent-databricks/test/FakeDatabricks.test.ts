@@ -264,6 +264,8 @@ describe("runs/list", () => {
 
   it.effect("filters", () =>
     Effect.gen(function* () {
+      const now = 1_000_000_000
+      yield* TestClock.setTime(now)
       const fake = yield* workspace
       const count = (params: Record<string, string>) =>
         Effect.map(list(fake.client, { limit: "25", ...params }), ({ body }) => ids(body).length)
@@ -271,7 +273,7 @@ describe("runs/list", () => {
       assert.strictEqual(yield* count({ active_only: "True" }), 25)
       assert.strictEqual(yield* count({ job_id: "12" }), 1)
       assert.strictEqual(yield* count({ job_id: "12", completed_only: "true" }), 0)
-      const [from, to] = [-12 * 60_000, -11 * 60_000]
+      const [from, to] = [now - 12 * 60_000, now - 11 * 60_000]
       assert.strictEqual(yield* count({ start_time_from: `${from}`, start_time_to: `${to}` }), 2)
     })
   )

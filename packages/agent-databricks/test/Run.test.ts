@@ -136,10 +136,46 @@ describe("decode", () => {
   )
 
   it("tells the id of a run that is otherwise illegible", () => {
-    const result = Run.decode({ run_id: 99, status: "TERMINATED" })
+    const result = Run.decode({ run_id: 99, tasks: "c4nary" }, (text) => text.replaceAll("c4nary", "***"))
     assert.isTrue(
-      Result.isFailure(result) && result.failure.runId === "99" && /status/.test(result.failure.problem)
+      Result.isFailure(result) && result.failure.runId === "99" && /tasks/.test(result.failure.problem)
     )
+    assert.notInclude(JSON.stringify(result), "c4nary")
+  })
+
+  it("does not lose a run to fields of a wrong type that do not tell which run it is", () => {
+    const wrong = {
+      creator_user_name: 5,
+      trigger: { type: "PERIODIC" },
+      run_name: ["job"],
+      run_type: 1,
+      run_page_url: false,
+      attempt_number: "first",
+      start_time: "soon",
+      queue_duration: {},
+      original_attempt_run_id: {},
+      repair_history: "none",
+      has_more: 0,
+      state: "TERMINATED",
+      status: { state: "TERMINATED", termination_details: { code: "SUCCESS", type: 7, message: [] } }
+    }
+    const found = snapshot({
+      ...wrong,
+      end_time: at(5),
+      tasks: [{ ...wrong, task_key: "a", run_id: true, attempt_number: 2, description: 5 }]
+    })
+    assert.strictEqual(found?.phase, "Completed")
+    assert.deepStrictEqual(found?.endedAt, DateTime.makeUnsafe(at(5)))
+    assert.isUndefined(found?.startedAt)
+    assert.deepStrictEqual(found?.metadata, { job_id: "3", termination_code: "SUCCESS" })
+    assert.deepStrictEqual(
+      found?.tasks.map(({ attempt, key, phase }) => ({ key, attempt, phase })),
+      [{ key: "a", attempt: 2, phase: "Completed" }]
+    )
+  })
+
+  it("does not guess which job a run belongs to", () => {
+    assert.isTrue(Result.isFailure(Run.decode({ run_id: 1, job_id: {} })))
   })
 })
 

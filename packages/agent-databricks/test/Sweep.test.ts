@@ -131,7 +131,7 @@ describe("a sweep", () => {
     "leaves out a run that cannot be read and says so",
     Effect.gen(function* () {
       const { fake, sweep, logs } = yield* scene()
-      yield* fake.run("job", { fields: { run_id: "broken", start_time: "soon" } })
+      yield* fake.run("job", { fields: { run_id: "broken", job_id: {} } })
       yield* fake.run("job", { id: "6" })
       const { polls, cursor } = yield* sweep
       assert.deepStrictEqual(
@@ -217,6 +217,163 @@ describe("a sweep", () => {
         logs.filter((line) => /does not know/.test(line)),
         1
       )
+    })
+  )
+
+  /** A run that is known and has vanished from the lists, and how it ends. */
+  const vanished = Effect.fnUntraced(function* () {
+    const stage = yield* scene({ lookBack: Duration.zero })
+    yield* stage.fake.run("job", { id: "8", tasks: [{ key: "a", takes: "1 minute" }] })
+    yield* TestClock.adjust("10 seconds")
+    yield* stage.sweep
+    yield* TestClock.adjust("50 seconds")
+    const ends = Effect.map(stage.sweep, ({ polls }) => ({
+      gone: polls.flatMap(({ gone }) => gone ?? []),
+      phases: polls.flatMap(({ snapshots }) => snapshots.map(({ phase }) => phase))
+    }))
+    return { ...stage, ends: Effect.tap(ends, TestClock.adjust("4900 millis")) }
+  })
+
+  for (const [what, reply] of [
+    ["a gateway's page", { status: 404, contentType: "text/html", body: "<html>Not Found</html>" }],
+    ["words about something else", { status: 400, body: '{"message":"Metastore 8 does not exist"}' }]
+  ] as const) {
+    test(
+      `does not take a run for deleted because of ${what}`,
+      Effect.gen(function* () {
+        const { ends, fake, sweep } = yield* vanished()
+        yield* fake.fail(Fault.reply(reply), { call: "get" })
+        for (let index = 0; index < 20; index++) {
+          assert.deepStrictEqual(yield* ends, { gone: [], phases: [] })
+        }
+        yield* fake.recover
+        yield* TestClock.adjust("10 minutes")
+        const { polls } = yield* sweep
+        assert.strictEqual(polls[0]?.snapshots[0]?.phase, "Completed")
+      })
+    )
+  }
+
+  test(
+    "takes a run for deleted when Databricks says so in two sweeps in a row, not in one",
+    Effect.gen(function* () {
+      const { ends, fake } = yield* vanished()
+      const missing = Fault.reply({
+        status: 404,
+        body: '{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"no such run"}'
+      })
+      const never = { gone: [], phases: [] }
+      yield* fake.fail(missing, { call: "get", times: 1 })
+      yield* fake.fail(Fault.serverError(), { call: "get", times: 1 })
+      yield* fake.fail(missing, { call: "get", times: 2 })
+      assert.deepStrictEqual(yield* ends, never)
+      assert.deepStrictEqual(yield* ends, never)
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* ends, never)
+      assert.deepStrictEqual(yield* ends, { gone: ["1001/8"], phases: [] })
+      assert.strictEqual(yield* fake.count("get"), 4)
+    })
+  )
+
+  test(
+    "tells the end of a run that was called unknown once",
+    Effect.gen(function* () {
+      const { ends, fake } = yield* vanished()
+      yield* fake.fail(Fault.reply({ status: 404, body: '{"error_code":"RESOURCE_DOES_NOT_EXIST"}' }), {
+        call: "get",
+        times: 1
+      })
+      assert.deepStrictEqual(yield* ends, { gone: [], phases: [] })
+      assert.deepStrictEqual(yield* ends, { gone: [], phases: ["Completed"] })
+    })
+  )
+
+  for (const [first, later] of [
+    [{ job_id: null }, {}],
+    [{}, { job_id: null }]
+  ] as const) {
+    test(
+      `keeps a run with its pipeline when the job's id is ${later.job_id === null ? "left out" : "told"} later`,
+      Effect.gen(function* () {
+        const { fake, sweep } = yield* scene({ jobs: ["job", "1001"] })
+        yield* fake.run("job", { id: "8", tasks: [{ key: "a", takes: "30 seconds" }] })
+        const withFields = (fields: object) =>
+          fake.fail(
+            Fault.json((body) => ({
+              ...body,
+              ...(Array.isArray(body["runs"])
+                ? { runs: body["runs"].map((run: object) => ({ ...run, ...fields })) }
+                : {})
+            }))
+          )
+        const pipelines = Effect.map(
+          sweep,
+          ({ polls }) =>
+            new Set(polls.flatMap(({ snapshots }) => snapshots.map(({ pipeline }) => pipeline.key)))
+        )
+        yield* withFields(first)
+        yield* TestClock.adjust("10 seconds")
+        const begun = yield* pipelines
+        assert.strictEqual(begun.size, 1)
+        yield* fake.recover
+        yield* withFields({ ...later, run_name: later.job_id === null ? null : "job" })
+        yield* TestClock.adjust("30 seconds")
+        assert.deepStrictEqual(yield* pipelines, begun)
+      })
+    )
+  }
+
+  test(
+    "keeps a run with its pipeline when the job's id comes between the two lists of one sweep",
+    Effect.gen(function* () {
+      const { fake, sweep } = yield* scene()
+      yield* fake.run("job", { id: "8", tasks: [{ key: "a", takes: "10 seconds" }] })
+      yield* TestClock.adjust("12 seconds")
+      const running = { run_id: 8, status: { state: "RUNNING" } }
+      yield* fake.fail(
+        Fault.json(() => ({ runs: [running] })),
+        { times: 1 }
+      )
+      const { polls } = yield* sweep
+      assert.deepStrictEqual(
+        polls.flatMap(({ snapshots }) => snapshots.map(({ phase, pipeline }) => [pipeline.key, phase])),
+        [
+          ["8", "Running"],
+          ["8", "Completed"]
+        ]
+      )
+    })
+  )
+
+  test(
+    "finds at first also what began before the moment to start from and ended after it",
+    Effect.gen(function* () {
+      const { fake, sweep } = yield* scene()
+      yield* fake.run("job", { id: "1", ago: "23 hours", tasks: [{ key: "a", takes: "23 hours" }] })
+      yield* fake.run("job", { id: "2", ago: "3 hours", tasks: [{ key: "a", takes: "2 hours" }] })
+      yield* fake.run("job", { id: "3", ago: "25 hours", tasks: [{ key: "a", takes: "90000 seconds" }] })
+      yield* TestClock.adjust("1 hour")
+      const found = Effect.map(sweep, ({ polls }) =>
+        polls.flatMap(({ snapshots }) => snapshots.map(({ run }) => run.key))
+      )
+      assert.deepStrictEqual(yield* found, ["1"])
+      yield* found
+      const reach = (yield* fake.requests).flatMap(({ query }) =>
+        query["start_time_from"] === undefined
+          ? []
+          : [(DateTime.toEpochMillis(noon) - Number(query["start_time_from"])) / 3_600_000]
+      )
+      assert.deepStrictEqual(reach, [24, -55 / 60])
+    })
+  )
+
+  test(
+    "reads no day of finished runs when it starts from now",
+    Effect.gen(function* () {
+      const { fake, sweep } = yield* scene()
+      yield* sweep
+      const last = (yield* fake.requests).at(-1)
+      assert.strictEqual(last?.query["start_time_from"], `${DateTime.toEpochMillis(noon) - 300_000}`)
     })
   )
 

@@ -62,6 +62,15 @@ describe("Watch", () => {
     assert.lengthOf(watch.due([run], none, after("8 days")), 0)
   })
 
+  it("asks at once when the clock was set back, and then at its intervals", () => {
+    const watch = make()
+    const runs = [tracked("1", "Running"), tracked("2", "Failed")]
+    assert.lengthOf(watch.due(runs, none, after("2 hours")), 2)
+    assert.lengthOf(watch.due(runs, none, after("1 hour")), 2)
+    assert.lengthOf(watch.due(runs, none, after("61 minutes")), 1)
+    assert.lengthOf(watch.due(runs, none, after("70 minutes")), 2)
+  })
+
   it("never asks for what went well or was skipped", () => {
     const runs = [tracked("1", "Completed"), tracked("2", "Skipped")]
     assert.lengthOf(make().due(runs, none, after("1 day")), 0)
@@ -78,6 +87,23 @@ describe("Watch", () => {
       [25, 25, 10, 0]
     )
     assert.strictEqual(new Set(asked.flat()).size, 60)
+  })
+
+  it("asks in the next sweep again for what wants confirming, then as before", () => {
+    const watch = make()
+    for (const [phase, wait] of [
+      ["Running", 5],
+      ["Failed", 600]
+    ] as const) {
+      const run = tracked(phase, phase)
+      const asks = (second: number) =>
+        watch.due([run], none, after(Duration.seconds(10_000 + second))).length === 1
+      assert.isTrue(asks(0))
+      watch.confirm(run)
+      assert.isTrue(asks(1))
+      assert.isFalse(asks(wait))
+      assert.isTrue(asks(1 + wait))
+    }
   })
 
   it("never asks again for what was deleted", () => {

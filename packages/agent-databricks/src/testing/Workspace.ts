@@ -176,6 +176,10 @@ export class Workspace {
     if (flag("active_only") && flag("completed_only")) {
       return invalid("active_only and completed_only exclude each other")
     }
+    for (const name of ["start_time_from", "start_time_to"]) {
+      const value = query[name]
+      if (value !== undefined && !isMoment(value)) return invalid(`${name} must be a time in milliseconds`)
+    }
     const from = Number(query["start_time_from"] ?? Number.NEGATIVE_INFINITY)
     const to = Number(query["start_time_to"] ?? Number.POSITIVE_INFINITY)
     const position = query["page_token"] === undefined ? undefined : fromToken(query["page_token"])
@@ -283,6 +287,9 @@ export class Workspace {
 
 /** More is refused; the documentation and the service differ by one. */
 const MAX_LIMIT = 25
+
+/** Whether it is a non-negative whole number that fits into 64 bits. */
+const isMoment = (text: string): boolean => /^\d{1,19}$/.test(text) && BigInt(text) < 2n ** 63n
 
 /** Arrays of a run come in pages of this size. */
 const PAGE_OF_TASKS = 100
