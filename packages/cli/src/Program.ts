@@ -1,38 +1,27 @@
 /**
  * The program `observability-agent`: its commands, their help, and what they print. Results go to the standard
  * output, log lines and problems to the standard error stream. Exit codes: 0 done, 64 wrong usage, 69 a service
- * cannot be reached (`check`), 70 internal error, 77 not let in (`check`), 78 settings.
+ * cannot be reached (`check`, `backfill`), 70 internal error, 74 the state file cannot be used, 77 not let in (`check`,
+ * `backfill`), 78 settings.
  */
 import * as Agent from "@observability-agents/core/Agent"
 import { CoreSettings } from "@observability-agents/core/CoreSettings"
-import * as Logging from "@observability-agents/toolkit/Logging"
 import * as Observability from "@observability-agents/toolkit/Observability"
 import { ObservabilitySettings } from "@observability-agents/toolkit/ObservabilitySettings"
-import * as Settings from "@observability-agents/toolkit/Settings"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { agents } from "./Agents.ts"
+import * as BackfillCommand from "./BackfillCommand.ts"
+import * as DeadLetters from "./DeadLetters.ts"
 import * as Demo from "./Demo.ts"
-import * as Startup from "./Startup.ts"
-
-/**
- * What the entry point knows and the commands need.
- */
-export interface Environment {
-  readonly version: string
-  /** The process's environment variables. */
-  readonly env: Readonly<Record<string, string | undefined>>
-  /** Whether a person is looking: decides between pretty and JSON log lines. */
-  readonly terminal: boolean
-  /** Whether that person wants colours. */
-  readonly colours: boolean
-}
+import { config, type Environment, settled, startup } from "./Environment.ts"
+import * as Explain from "./Explain.ts"
+import * as OutboxCommand from "./OutboxCommand.ts"
 
 /**
  * Builds the command tree.
@@ -42,27 +31,16 @@ export const make = (environment: Environment) =>
     Command.withDescription(
       "Watches a data tool and delivers run status, logs, metrics and test outcomes to DataOps Observability."
     ),
-    Command.withSubcommands([run(environment), check(environment), demo(environment)])
+    Command.withSubcommands([
+      run(environment),
+      check(environment),
+      Explain.make(environment),
+      OutboxCommand.make(environment),
+      DeadLetters.make(environment),
+      BackfillCommand.make(environment),
+      demo(environment)
+    ])
   )
-
-const config = Flag.File("config", { mustExist: false }).pipe(
-  Flag.withAlias("c"),
-  Flag.withDescription(
-    "The settings file. Without it the first that exists of ./agent.toml and /etc/observability/agent.toml; variables DK_… mix with it."
-  ),
-  Flag.optional
-)
-
-const startup = (environment: Environment, file: Option.Option<string>) =>
-  Startup.make({ env: environment.env, file: Option.getOrUndefined(file) })
-
-/** The settings, and above them the loggers, so that what is wrong with the settings is logged in the same way. */
-const settled = (environment: Environment, { settings, sources }: Startup.Startup) => {
-  const level = Option.getOrElse(Settings.value(sources, CoreSettings, "logLevel"), () => "info" as const)
-  return settings.pipe(
-    Layer.provideMerge(Logging.layer({ level, format: environment.terminal ? "pretty" : "json" }))
-  )
-}
 
 const run = (environment: Environment) =>
   Command.make("run", { config }, ({ config }) =>

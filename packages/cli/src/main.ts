@@ -26,6 +26,12 @@ const program = Program.make({
   colours: terminal && (process.env["NO_COLOR"] ?? "") === ""
 })
 
+// Whoever reads the output may stop doing so (`… | head`); that is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0)
+  throw error
+})
+
 const signals = { received: 0, last: "SIGINT" }
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {

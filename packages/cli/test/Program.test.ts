@@ -250,7 +250,7 @@ describe("observability-agent", () => {
     Effect.gen(function* () {
       const help = yield* Process.run({ args: ["--help"] })
       assert.strictEqual(help.exitCode, 0)
-      for (const command of ["run", "check", "demo"])
+      for (const command of ["run", "check", "explain", "outbox", "dead-letters", "backfill", "demo"])
         assert.match(help.stdout, new RegExp(`^  ${command} `, "m"))
       const version = yield* Process.run({ args: ["--version"] })
       assert.strictEqual(version.exitCode, 0)
