@@ -303,7 +303,7 @@ export const make = Effect.fnUntraced(function* (
 })
 
 /** Under which name the moment of a source's very first start is kept: that of its first Window. */
-export const firstStartOf = (source: string): string => `${source}, first start`
+export const firstStartOf = (source: string): string => `~first start of ${source}`
 
 // ---- private
 

@@ -208,7 +208,10 @@ const makeScreen = (terminal: Terminal.Terminal, style: DemoScreen.Style, live: 
         const { loop } = fiber.getRef(References.CurrentLogAnnotations)
         const sentence = [message].flat().join(" ")
         const where = typeof loop === "string" ? ` (${loop})` : ""
-        const why = cause.reasons.length === 0 ? "" : `: ${FailureLog.describe(cause)}`
+        const reason = FailureLog.describe(cause)
+          .replace(/^\w+: /, "")
+          .replace(/http:\S+/, "the server")
+        const why = cause.reasons.length === 0 ? "" : `: ${reason}`
         logged.push(`The agent warns: ${sentence}${where}${why}`)
       })
     ]),

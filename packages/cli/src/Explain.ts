@@ -144,6 +144,6 @@ const whyUnknown = Effect.fnUntraced(function* (
         )),
     ...omissions,
     "What had ended before the agent's first start (and its `start_from`) is not read; `observability-agent backfill` reads it.",
-    `What was delivered is remembered for ${historyRetention} s (history_retention), up to history_limit events.`
+    `What was delivered is remembered for ${historyRetention} (history_retention), up to history_limit events.`
   ]
 })

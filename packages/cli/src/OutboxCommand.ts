@@ -103,7 +103,7 @@ const status = (environment: Environment) =>
               ]),
           [
             "History",
-            `${Table.count(summary.history.delivered, "delivered event")} and ${Table.count(summary.history.notes, "note")} (kept for ${historyRetention} s)`
+            `${Table.count(summary.history.delivered, "delivered event")} and ${Table.count(summary.history.notes, "note")} (kept for ${historyRetention})`
           ],
           ...sources.map(({ cursor, runs, source }) => {
             const open = runs.filter(({ phase }) => phase === "Running").length

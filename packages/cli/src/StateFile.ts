@@ -11,6 +11,7 @@ import * as Logging from "@observability-agents/toolkit/Logging"
 import * as Settings from "@observability-agents/toolkit/Settings"
 import type { SettingsError } from "@observability-agents/toolkit/SettingsProblem"
 import type { Sources } from "@observability-agents/toolkit/Sources"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -38,6 +39,7 @@ export interface Given {
 export interface StateFile {
   readonly reader: OutboxSqliteReader.Reader
   readonly sources: Sources
+  /** In words, such as `1d`. */
   readonly historyRetention: string
 }
 
@@ -68,8 +70,7 @@ export const open = Effect.fnUntraced(function* (
       historyLimit: yield* value("historyLimit", "history_limit")
     })
   )
-  const shown = Settings.resolve(sources, CoreSettings).find(({ field }) => field === "historyRetention")
-  return { reader, sources, historyRetention: shown?.value ?? "" }
+  return { reader, sources, historyRetention: Duration.format(historyRetention) }
 })
 
 /**

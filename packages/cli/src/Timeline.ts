@@ -132,7 +132,7 @@ export const conclusions = (
     said.push(
       isOnlyRead
         ? "Its events were known already (their identities are kept for 30 days), so nothing was made of it a second time."
-        : `Earlier events of it were made, but the history has gone since: it is kept for ${historyRetention} s (history_retention), up to history_limit events.`
+        : `Earlier events of it were made, but the history has gone since: it is kept for ${historyRetention} (history_retention), up to history_limit events.`
     )
   }
   return said

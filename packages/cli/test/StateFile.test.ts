@@ -345,7 +345,7 @@ describe("observability-agent explain", () => {
         env: { DK_STATE_PATH: path, DK_HISTORY_RETENTION: "60" }
       })
       assert.notInclude(stdout, "accepted  RUNNING")
-      assert.include(stdout, "the history has gone since: it is kept for 60 s (history_retention)")
+      assert.include(stdout, "the history has gone since: it is kept for 1m (history_retention)")
       assert.include(stdout, "COMPLETED: not tried yet")
     })
   )

@@ -55,7 +55,10 @@ export interface Entry {
 
 /** What becomes true at once. */
 export interface Commit {
-  /** Whose cursor and runs these are: one name per poller, unique in the store. */
+  /**
+   * Whose cursor and runs these are: one name per poller, unique in the store. A name that begins with `~` is a mark that
+   * an agent keeps for itself, with a moment as its cursor; people are not shown it.
+   */
   readonly source: string
   /**
    * How far the source was read. An earlier one than the committed changes nothing, for cursors do not go back; only one

@@ -166,7 +166,11 @@ export const open = Effect.fnUntraced(function* (options: {
         if (known === undefined) sources.set(source, { cursor: undefined, runs: [run] })
         else known.runs.push(run)
       }
-      return Array.from(sources, ([source, { cursor, runs }]) => ({ source, cursor: time(cursor), runs }))
+      return Array.from(sources, ([source, { cursor, runs }]) => ({
+        source,
+        cursor: time(cursor),
+        runs
+      })).filter(({ source }) => !source.startsWith("~"))
     }),
     knows: (id) =>
       view(
