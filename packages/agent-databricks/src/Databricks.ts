@@ -36,6 +36,8 @@ export interface Query {
   readonly activeOnly?: boolean | undefined
   /** Only runs whose start is not before this (the start, not the end: there is no filter for that). */
   readonly startedFrom?: DateTime.Utc | undefined
+  /** Only runs whose start is not after this. Both bounds belong to the span. */
+  readonly startedTo?: DateTime.Utc | undefined
   /** Runs per page, at most and by default 25. */
   readonly limit?: number | undefined
   /** Whether the tasks are listed too (the first 100 of each run). Default true. */
@@ -132,7 +134,8 @@ export const make = (options: {
       limit: String(Math.min(query.limit ?? MAX_LIMIT, MAX_LIMIT)),
       expand_tasks: String(query.expandTasks ?? true),
       ...(query.activeOnly === true ? { active_only: "true" } : {}),
-      ...(query.startedFrom === undefined ? {} : { start_time_from: wholeMillis(query.startedFrom) })
+      ...(query.startedFrom === undefined ? {} : { start_time_from: wholeMillis(query.startedFrom) }),
+      ...(query.startedTo === undefined ? {} : { start_time_to: wholeMillis(query.startedTo) })
     }
     const pages = (seen: Set<string>) => {
       let empty = 0

@@ -85,7 +85,8 @@ export const layer: Layer.Layer<never, Config.ConfigError, Outbox | Supervisor |
 const sourceOf = (host: string): string => `${Run.TOOL} ${origin(host)}`
 
 /**
- * Reads the runs of a time span with the Task that reads them every few seconds, as if nothing were known of them.
+ * Reads the runs that were active in a time span with the Task that reads them every few seconds, as if nothing were known of
+ * them.
  */
 export const backfill = (
   window: Window.Window
@@ -100,7 +101,12 @@ export const backfill = (
           sendAll: (polls: Iterable<RunTracker.Poll>) => Effect.forEach(polls, send, { discard: true }),
           close: Effect.void
         }
-        const sweep = yield* Sweep.make({ ...settings, source: sourceOf(settings.host), sender })
+        const sweep = yield* Sweep.make({
+          ...settings,
+          source: sourceOf(settings.host),
+          sender,
+          isBackfill: true
+        })
         yield* sweep(window)
         yield* Queue.end(queue)
       }).pipe(

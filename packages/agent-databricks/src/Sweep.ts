@@ -10,7 +10,12 @@
  * **The first Window.** Databricks finds runs by their start only, but what is promised for the time from `start_from` on is
  * every run that ends in it. So the first list reaches a day further back, and what had ended before is left out. A run that
  * had begun more than a day before `start_from` is told if it is still active at the first sweep.
+ *
+ * **A backfill.** Only what was active in the Window is read. The list reaches from a week before the Window to its end; what
+ * was not active in it is left out before anything more is asked for. The active runs are listed only where the Window ends
+ * now.
  */
+import * as Backfill from "@observability-agents/core/Backfill"
 import type * as Channel from "@observability-agents/core/Channel"
 import { Outbox, type OutboxError } from "@observability-agents/core/Outbox"
 import * as RunSnapshot from "@observability-agents/core/RunSnapshot"
@@ -43,6 +48,8 @@ export interface Options {
   readonly period: Duration.Duration
   readonly failedWatchPeriod: Duration.Duration
   readonly failedWatchMaxTime: Duration.Duration
+  /** Whether only the runs that were active in the Window are read, which may have passed long ago. Default false. */
+  readonly isBackfill?: boolean | undefined
 }
 
 /** Something of the Window could not be read, so it is read again. What could be read was passed on. */
@@ -73,8 +80,8 @@ export const make = Effect.fnUntraced(function* (
   /** What had ended before the very first start is none of ours: that moment is kept beside the cursor. */
   let floor: DateTime.Utc | undefined
   let isFloorKnown = false
-  /** Runs that Databricks called unknown in the last sweep. Once may be an error; twice in a row, they are gone. */
-  let suspects: ReadonlySet<string> = new Set()
+  /** Runs that Databricks called unknown in the last sweep. That may be an error; if it lasts, they are gone. */
+  let suspects: ReadonlyMap<string, Suspicion> = new Map()
   /** The pipelines under which runs were passed on, by run id, until the tracker knows them. */
   const passed = new Map<string, string>()
 
@@ -82,6 +89,13 @@ export const make = Effect.fnUntraced(function* (
     capacity: MAX_OUTPUTS,
     timeToLive: (exit) => (Exit.isSuccess(exit) ? Duration.infinity : Duration.zero)
   })
+
+  const isAsked = (run: Run.Run, window: Window.Window): boolean =>
+    options.isBackfill !== true ||
+    Backfill.wasActiveIn(window, {
+      startedAt: Run.time(run.start_time),
+      endedAt: hasEnded(run) ? Run.time(run.end_time) : undefined
+    })
 
   const wanted = (run: Run.Run, tracked: TrackedRun.TrackedRun | undefined): boolean =>
     options.jobs.length === 0 ||
@@ -187,7 +201,7 @@ export const make = Effect.fnUntraced(function* (
     const problems: Array<string> = []
     const gone: Array<string> = []
     const suspected = suspects
-    const unconfirmed = new Set<string>()
+    const unconfirmed = new Map<string, Suspicion>()
     let batch: Array<RunSnapshot.RunSnapshot> = []
 
     const pass = Effect.fnUntraced(function* (snapshots: ReadonlyArray<RunSnapshot.RunSnapshot>) {
@@ -207,6 +221,8 @@ export const make = Effect.fnUntraced(function* (
       }
       return (
         !TrackedRun.isClosed(tracked) ||
+        // Its end was not Databricks' word: that one is still to be told, whatever its time.
+        tracked.lost === true ||
         (tracked.endedAt !== undefined && end !== undefined && DateTime.isGreaterThan(end, tracked.endedAt))
       )
     }
@@ -230,7 +246,7 @@ export const make = Effect.fnUntraced(function* (
             if (query.activeOnly === true) active.add(run.run_id)
             // Active runs stand in both lists; the second time they are news only if they have ended meanwhile.
             const repeated = query.activeOnly !== true && active.has(run.run_id) && !hasEnded(run)
-            return !repeated && wanted(run, trackedOf(run)) && isNews(run)
+            return !repeated && wanted(run, trackedOf(run)) && isNews(run) && isAsked(run, window)
           })
           const found = yield* Effect.forEach(
             news,
@@ -249,22 +265,34 @@ export const make = Effect.fnUntraced(function* (
         })
       )
 
+    /** Databricks calls the run unknown. */
+    const miss = Effect.fnUntraced(function* (tracked: TrackedRun.TrackedRun) {
+      const now = DateTime.toEpochMillis(yield* DateTime.now)
+      if (tracked.lost === true) {
+        // It is gone already, and asked for rarely, in case that was an error.
+        if (now >= DateTime.toEpochMillis(tracked.closedAt ?? tracked.observedAt) + LOST_MILLIS)
+          watch.dismiss(tracked)
+        return
+      }
+      const before = suspected.get(tracked.key)
+      const suspicion = { sweeps: (before?.sweeps ?? 0) + 1, since: Math.min(before?.since ?? now, now) }
+      if (suspicion.sweeps < GONE_SWEEPS || now - suspicion.since < GONE_MILLIS) {
+        unconfirmed.set(tracked.key, suspicion)
+        watch.confirm(tracked)
+        return
+      }
+      gone.push(tracked.key)
+      if (TrackedRun.isClosed(tracked)) return watch.dismiss(tracked)
+      yield* Effect.logWarning(
+        "Databricks does not know a run any more that had not ended; it is ended with a warning"
+      ).pipe(Effect.annotateLogs({ run: tracked.run.key, sweeps: suspicion.sweeps }))
+    })
+
     const follow = Effect.fnUntraced(function* (tracked: TrackedRun.TrackedRun) {
       const answer = yield* databricks.getRun(Run.RunId.make(tracked.run.key)).pipe(
         Effect.asSome,
         Effect.catchReason("DatabricksError", "NotFound", () =>
-          Effect.as(
-            Effect.sync(() => {
-              if (suspected.has(tracked.key)) {
-                gone.push(tracked.key)
-                watch.dismiss(tracked)
-              } else {
-                unconfirmed.add(tracked.key)
-                watch.confirm(tracked)
-              }
-            }),
-            Option.none<Observed>()
-          )
+          Effect.as(miss(tracked), Option.none<Observed>())
         ),
         Effect.catchTag("DatabricksError", (error) =>
           Effect.as(
@@ -280,11 +308,17 @@ export const make = Effect.fnUntraced(function* (
       }
     })
 
-    // In this order a run that ends in between stands in both lists, not in none.
-    yield* list({ activeOnly: true })
-    const isFirst = Option.isNone(cursor) && Duration.isGreaterThan(Window.duration(window), options.period)
-    const reach = isFirst ? Duration.max(options.lookBack, FIRST_REACH) : options.lookBack
-    yield* list({ startedFrom: Window.lookBack(window, reach).from })
+    if (options.isBackfill === true) {
+      const lately = DateTime.subtractDuration(yield* DateTime.now, LATELY)
+      if (DateTime.isGreaterThanOrEqualTo(window.to, lately)) yield* list({ activeOnly: true })
+      yield* list({ startedFrom: Window.lookBack(window, BACKFILL_REACH).from, startedTo: window.to })
+    } else {
+      // In this order a run that ends in between stands in both lists, not in none.
+      yield* list({ activeOnly: true })
+      const isFirst = Option.isNone(cursor) && Duration.isGreaterThan(Window.duration(window), options.period)
+      const reach = isFirst ? Duration.max(options.lookBack, FIRST_REACH) : options.lookBack
+      yield* list({ startedFrom: Window.lookBack(window, reach).from })
+    }
 
     for (const id of misses.keys()) if (!listed.has(id)) misses.delete(id)
     for (const id of passed.keys()) if (!listed.has(id)) passed.delete(id)
@@ -319,8 +353,30 @@ const MAX_OUTPUTS = 1000
 /** Illegible runs that are remembered, so that each is reported once. */
 const MAX_REPORTS = 1000
 
+/** In how many sweeps in a row, and for how long, Databricks has to call a run unknown until it is taken for gone. */
+const GONE_SWEEPS = 3
+const GONE_MILLIS = 60_000
+
+/** How long a run that was taken for gone is asked for now and then. */
+const LOST_MILLIS = 86_400_000
+
+/** In how many sweeps a run was unknown, and since when. */
+interface Suspicion {
+  readonly sweeps: number
+  readonly since: number
+}
+
 /** How long before the moment to start from a run may have begun that ends after it. */
 const FIRST_REACH = Duration.days(1)
+
+/**
+ * How long before the Window of a backfill a run may have begun that was active in it. Databricks finds runs by their start
+ * only, so each day more is a day more of the list to read; runs that take longer than this are active when the agent runs.
+ */
+const BACKFILL_REACH = Duration.days(7)
+
+/** A Window that ended no longer ago than this ends now: what is active now was active in it. */
+const LATELY = Duration.minutes(5)
 
 /** After so many sweeps in which a run's further tasks could not be read, it goes on without them. */
 const MAX_MISSES = 20

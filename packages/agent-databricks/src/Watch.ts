@@ -32,7 +32,7 @@ export interface Watch {
   ) => ReadonlyArray<TrackedRun.TrackedRun>
   /** Asks for this run in the next sweep again, whatever the intervals: its answer wants confirming. */
   readonly confirm: (run: TrackedRun.TrackedRun) => void
-  /** Never asks for this run again: Databricks has deleted it. */
+  /** Never asks for this run again: Databricks has deleted it. Not for runs that are open, or lost just now. */
   readonly dismiss: (run: TrackedRun.TrackedRun) => void
 }
 

@@ -402,7 +402,7 @@ describe("the agent", () => {
     )
   )
 
-  it.effect("closes a run that Databricks deleted, and asks for it no more", () =>
+  it.effect("closes a run that Databricks deleted, and asks for it rarely from then on", () =>
     at(
       {},
       Effect.gen(function* () {
@@ -411,11 +411,11 @@ describe("the agent", () => {
         const id = yield* fake.run("nightly", { tasks: etl })
         yield* TestClock.adjust("10 seconds")
         yield* fake.remove(id)
-        yield* TestClock.adjust("1 minute")
+        yield* TestClock.adjust("2 minutes")
         assert.match(brief(yield* events).at(-1) ?? "", /^run COMPLETED_WITH_WARNINGS/)
         const before = yield* fake.count("get")
-        yield* TestClock.adjust("10 minutes")
-        assert.strictEqual(yield* fake.count("get"), before)
+        yield* TestClock.adjust("1 hour")
+        assert.isAtMost((yield* fake.count("get")) - before, 6)
       })
     )
   )

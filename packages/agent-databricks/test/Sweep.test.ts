@@ -254,24 +254,43 @@ describe("a sweep", () => {
     )
   }
 
+  const missing = Fault.reply({
+    status: 404,
+    body: '{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"no such run"}'
+  })
+  const never = { gone: [], phases: [] }
+  const warnings = (logs: ReadonlyArray<string>) =>
+    logs.filter((line) => /does not know a run any more/.test(line)).length
+
   test(
-    "takes a run for deleted when Databricks says so in two sweeps in a row, not in one",
+    "takes a run for deleted when Databricks says so in three sweeps in a row and for a minute, not before",
     Effect.gen(function* () {
-      const { ends, fake } = yield* vanished()
-      const missing = Fault.reply({
-        status: 404,
-        body: '{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"no such run"}'
-      })
-      const never = { gone: [], phases: [] }
-      yield* fake.fail(missing, { call: "get", times: 1 })
-      yield* fake.fail(Fault.serverError(), { call: "get", times: 1 })
+      const { ends, fake, logs, sweep } = yield* vanished()
       yield* fake.fail(missing, { call: "get", times: 2 })
+      yield* fake.fail(Fault.serverError(), { call: "get", times: 1 })
+      yield* fake.fail(missing, { call: "get" })
+      assert.deepStrictEqual(yield* ends, never)
+      yield* TestClock.adjust("2 minutes")
+      // Two sweeps are too few, however long they are apart, and a fault in between proves nothing.
       assert.deepStrictEqual(yield* ends, never)
       assert.deepStrictEqual(yield* ends, never)
       yield* TestClock.adjust("1 minute")
-      assert.deepStrictEqual(yield* ends, never)
+      // A minute is 13 sweeps of 4.9 seconds: three are too few.
+      for (let index = 0; index < 13; index++) assert.deepStrictEqual(yield* ends, never)
+      assert.strictEqual(warnings(logs), 0)
       assert.deepStrictEqual(yield* ends, { gone: ["1001/8"], phases: [] })
-      assert.strictEqual(yield* fake.count("get"), 4)
+      assert.strictEqual(warnings(logs), 1)
+      assert.deepStrictEqual(yield* ends, never)
+      yield* TestClock.adjust("10 minutes")
+      assert.deepStrictEqual(yield* ends, never)
+      assert.strictEqual(warnings(logs), 1)
+      // It was an error: the end is told after all, though it is earlier than the one that was told.
+      yield* fake.recover
+      yield* TestClock.adjust("10 minutes")
+      const { polls } = yield* sweep
+      assert.strictEqual(polls[0]?.snapshots[0]?.phase, "Completed")
+      yield* TestClock.adjust("10 minutes")
+      assert.deepStrictEqual(yield* ends, never)
     })
   )
 

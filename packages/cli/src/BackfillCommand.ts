@@ -10,16 +10,19 @@ import {
 import * as EventSender from "@observability-agents/core/EventSender"
 import { Health } from "@observability-agents/core/Health"
 import * as EventTitle from "@observability-agents/core/EventTitle"
-import { IDENTITY_RETENTION, Outbox } from "@observability-agents/core/Outbox"
+import { IDENTITY_RETENTION, Outbox, type OutboxStatus } from "@observability-agents/core/Outbox"
 import * as OutboxSqlite from "@observability-agents/core/OutboxSqlite"
 import * as OutboxSqliteFile from "@observability-agents/core/OutboxSqliteFile"
 import * as OutboxSqliteReader from "@observability-agents/core/OutboxSqliteReader"
 import { Supervisor } from "@observability-agents/core/Supervisor"
 import * as Window from "@observability-agents/core/Window"
 import { Observability } from "@observability-agents/toolkit/Observability"
+import * as Fs from "node:fs"
+import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
@@ -113,10 +116,29 @@ const consume = Effect.fnUntraced(function* (read: Read, backfill: Backfill.Back
 
 const rehearse = Effect.fnUntraced(function* (read: Read, window: Window.Window, isJson: boolean) {
   const { statePath } = yield* CoreSettings.config
-  const reader = yield* orStateFile(OutboxSqliteReader.open({ path: statePath }))
-  const runs = yield* orStateFile(consume(read, Backfill.make(window, Backfill.rehearsal(reader))))
-  yield* report(window, runs, isJson, { made: "would be new", isDry: true })
+  // Before the agent's first start nothing is known: as with an empty store, which is gone afterwards.
+  const target = Fs.existsSync(statePath)
+    ? Effect.map(OutboxSqliteReader.open({ path: statePath }), Backfill.rehearsal)
+    : OutboxSqlite.make({
+        path: OutboxSqliteFile.MEMORY,
+        capacity: UNBOUNDED,
+        capacityBytes: UNBOUNDED
+      })
+  const runs = yield* orStateFile(consume(read, Backfill.make(window, yield* orStateFile(target))))
+  if (isJson) return yield* Console.log(document(window, runs, { isDry: true }))
+  yield* report(window, runs, "would be new")
 }, Effect.scoped)
+
+/** Asks whether the server would take events, before the tool is bothered. */
+const askServer = Effect.flatMap(Observability, ({ authorized }) => authorized).pipe(
+  Effect.mapError(
+    ({ message, reason }) =>
+      new SendingFailed({
+        exitCode: reason._tag === "Unauthorized" ? 77 : 69,
+        message: `${message} Nothing was read. With --no-send the events are made without the server.`
+      })
+  )
+)
 
 const fill = Effect.fnUntraced(function* (
   environment: Environment,
@@ -124,6 +146,7 @@ const fill = Effect.fnUntraced(function* (
   window: Window.Window,
   options: { readonly json: boolean; readonly noSend: boolean }
 ) {
+  if (!options.noSend) yield* Effect.provide(askServer, Observability.layerNoDeps)
   const core = yield* CoreSettings.config
   const store = Layer.effect(
     Outbox,
@@ -145,25 +168,70 @@ const fill = Effect.fnUntraced(function* (
   yield* Effect.gen(function* () {
     const outbox = yield* Outbox
     const runs = yield* orStateFile(consume(read, Backfill.make(window, outbox)))
-    yield* report(window, runs, options.json, { made: "new", isDry: false })
-    const { pending } = yield* outbox.status
-    if (pending === 0) return
-    if (options.noSend) {
-      if (!options.json) {
+    if (!options.json) yield* report(window, runs, "new")
+    const before = yield* outbox.status
+    const outcome = Effect.map(outbox.status, (now) => outcomeOf(before, now))
+    const tell = Effect.gen(function* () {
+      const { buried, left, sent } = yield* outcome
+      if (options.json) {
+        return yield* Console.log(document(window, runs, { isDry: false, sending: { buried, left, sent } }))
+      }
+      if (options.noSend && left > 0) {
         yield* Console.log(
-          `${Table.count(pending, "event")} in the state file: the agent sends them when it runs next.`
+          `${Table.count(left, "event")} in the state file: the agent sends them when it runs next.`
         )
       }
-      return
-    }
-    yield* send(environment, options.json)
+      if (options.noSend || before.pending === 0) return
+      yield* Console.log(
+        `Sent ${Table.count(sent, "event")}.${buried === 0 ? "" : ` ${Table.count(buried, "new dead letter")}; see \`observability-agent dead-letters list\`.`}`
+      )
+    })
+    const isSending = !options.noSend && before.pending > 0
+    yield* (isSending ? send(environment) : Effect.void).pipe(Effect.ensuring(tell))
   }).pipe(Effect.provide(store))
 })
 
 const UNBOUNDED = Number.MAX_SAFE_INTEGER
 
+/** What became of the events that were waiting before. */
+export const outcomeOf = (
+  before: Pick<OutboxStatus, "delivered" | "pending">,
+  now: Pick<OutboxStatus, "delivered" | "pending">
+) => {
+  const sent = now.delivered - before.delivered
+  return { sent, left: now.pending, buried: Math.max(0, before.pending - now.pending - sent) }
+}
+
+/** For how long nothing has to have been accepted for the server to be given up. */
+const PATIENCE = Duration.seconds(60)
+
+/** Waits until nothing is left, and fails when for a minute the server has neither accepted nor rejected an event. */
+export const untilEmpty = Effect.fnUntraced(function* (
+  outbox: Pick<Outbox["Service"], "status">,
+  show: (pending: number) => Effect.Effect<void>
+) {
+  let least = Number.POSITIVE_INFINITY
+  let since = yield* Clock.currentTimeMillis
+  for (;;) {
+    const { pending } = yield* outbox.status
+    yield* show(pending)
+    if (pending === 0) return
+    const now = yield* Clock.currentTimeMillis
+    if (pending < least) {
+      least = pending
+      since = now
+    } else if (now - since >= Duration.toMillis(PATIENCE)) {
+      return yield* new SendingFailed({
+        exitCode: 69,
+        message: `Nothing was accepted for ${Duration.toSeconds(PATIENCE)} seconds. ${Table.count(pending, "event")} ${pending === 1 ? "is" : "are"} left in the state file; the agent sends them when it runs.`
+      })
+    }
+    yield* Effect.sleep("200 millis")
+  }
+})
+
 /** Sends until nothing is left, or it is interrupted: then the rest stays in the state file. */
-const send = Effect.fnUntraced(function* (environment: Environment, isJson: boolean) {
+const send = Effect.fnUntraced(function* (environment: Environment) {
   const outbox = yield* Outbox
   const stdio = yield* Stdio.Stdio
   const { shutdownTimeout } = yield* CoreSettings.config
@@ -176,15 +244,10 @@ const send = Effect.fnUntraced(function* (environment: Environment, isJson: bool
     const { fail: _, failure } = yield* Supervisor
     const sender = yield* EventSender.EventSender
     yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(sender.drain, shutdownTimeout)))
-    const untilEmpty = Effect.gen(function* () {
-      for (;;) {
-        const { pending } = yield* outbox.status
-        yield* show(`\r\u001b[KSending: ${all - pending} of ${all} (Ctrl-C leaves the rest to the agent)`)
-        if (pending === 0) return
-        yield* Effect.sleep("200 millis")
-      }
-    })
-    yield* Effect.raceFirst(untilEmpty, failure)
+    const done = untilEmpty(outbox, (pending) =>
+      show(`\r\u001b[KSending: ${all - pending} of ${all} (Ctrl-C leaves the rest to the agent)`)
+    )
+    yield* Effect.raceFirst(done, failure)
   }).pipe(Effect.scoped)
   yield* sending.pipe(
     Effect.provide(
@@ -202,42 +265,47 @@ const send = Effect.fnUntraced(function* (environment: Environment, isJson: bool
       )
     )
   )
-  if (isJson) return
-  const { deadLetters } = yield* outbox.status
-  yield* Console.log(
-    `Sent ${Table.count(all, "event")}.${deadLetters === 0 ? "" : ` ${Table.count(deadLetters, "dead letter")} in all; see \`observability-agent dead-letters list\`.`}`
-  )
 })
 
 const MOST_SHOWN = 50
 
+const totals = (runs: ReadonlyArray<Backfill.Run>) => ({
+  made: runs.reduce((sum, run) => sum + run.made, 0),
+  known: runs.reduce((sum, run) => sum + run.known, 0)
+})
+
+const document = (
+  window: Window.Window,
+  runs: ReadonlyArray<Backfill.Run>,
+  { isDry, sending }: { readonly isDry: boolean; readonly sending?: ReturnType<typeof outcomeOf> }
+): string => {
+  const { known, made } = totals(runs)
+  return Table.json({
+    from: DateTime.formatIso(window.from),
+    to: DateTime.formatIso(window.to),
+    dry_run: isDry,
+    runs_read: runs.length,
+    events_new: made,
+    events_known: known,
+    events_sent: sending?.sent ?? 0,
+    new_dead_letters: sending?.buried ?? 0,
+    events_left: sending?.left ?? 0,
+    runs: runs.map((run) => ({
+      pipeline: run.pipeline.key,
+      run: run.run.key,
+      started_at: run.startedAt === undefined ? null : DateTime.formatIso(run.startedAt),
+      events_new: run.made,
+      events_known: run.known
+    }))
+  })
+}
+
 const report = Effect.fnUntraced(function* (
   window: Window.Window,
   runs: ReadonlyArray<Backfill.Run>,
-  isJson: boolean,
-  words: { readonly made: string; readonly isDry: boolean }
+  words: string
 ) {
-  const made = runs.reduce((sum, run) => sum + run.made, 0)
-  const known = runs.reduce((sum, run) => sum + run.known, 0)
-  if (isJson) {
-    return yield* Console.log(
-      Table.json({
-        from: DateTime.formatIso(window.from),
-        to: DateTime.formatIso(window.to),
-        dry_run: words.isDry,
-        runs_read: runs.length,
-        events_new: made,
-        events_known: known,
-        runs: runs.map((run) => ({
-          pipeline: run.pipeline.key,
-          run: run.run.key,
-          started_at: run.startedAt === undefined ? null : DateTime.formatIso(run.startedAt),
-          events_new: run.made,
-          events_known: run.known
-        }))
-      })
-    )
-  }
+  const { known, made } = totals(runs)
   const news = runs.filter((run) => run.made > 0)
   if (news.length > 0) {
     yield* Console.log(
@@ -260,7 +328,7 @@ const report = Effect.fnUntraced(function* (
   }
   yield* Console.log(
     `${Table.time(window.from)} to ${Table.time(window.to)} UTC: ${Table.count(runs.length, "run")} read, ` +
-      `${Table.count(made, "event")} ${words.made}, ${known.toLocaleString("en")} known already.`
+      `${Table.count(made, "event")} ${words}, ${known.toLocaleString("en")} known already.`
   )
   const oldest = DateTime.subtractDuration(yield* DateTime.now, IDENTITY_RETENTION)
   if (made > 0 && DateTime.isLessThan(window.from, oldest)) {
@@ -273,6 +341,14 @@ const report = Effect.fnUntraced(function* (
 /** The tool could not be read; its words say why. What was read of it so far stays. */
 const orFailed = (error: Agent.CheckFailed) =>
   Effect.fail(new ToolFailed({ exitCode: error.exitCode, message: error.message }))
+
+/** The server does not take events. */
+export class SendingFailed extends Schema.TaggedError<SendingFailed>()("SendingFailed", {
+  exitCode: Schema.Literals([69, 77]),
+  message: Schema.String
+}) {
+  override readonly [Runtime.errorExitCode] = this.exitCode
+}
 
 /** The tool could not be read. */
 export class ToolFailed extends Schema.TaggedError<ToolFailed>()("ToolFailed", {

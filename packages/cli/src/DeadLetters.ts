@@ -2,6 +2,8 @@
 import type { DeadLetter } from "@observability-agents/core/Outbox"
 import * as EventTitle from "@observability-agents/core/EventTitle"
 import * as OutboxSqliteCodec from "@observability-agents/core/OutboxSqliteCodec"
+import type { StoredDeadLetter } from "@observability-agents/core/OutboxSqliteLetters"
+import type { Reader } from "@observability-agents/core/OutboxSqliteReader"
 import * as Event from "@observability-agents/toolkit/Event"
 import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
@@ -39,19 +41,39 @@ const list = (environment: Environment) =>
     Effect.gen(function* () {
       const { reader } = yield* StateFile.open(environment, given)
       const letters = yield* orStateFile(reader.deadLetters)
-      if (given.json) return yield* Console.log(Table.json(letters.map(toJson)))
-      if (letters.length === 0) return yield* Console.log(NONE)
+      const unreadable = yield* orStateFile(reader.unreadableLetters)
+      if (given.json) {
+        return yield* Console.log(
+          Table.json(
+            [...letters.map(toJson), ...unreadable.map(unreadableToJson)].sort((a, b) => a.id - b.id)
+          )
+        )
+      }
+      if (letters.length + unreadable.length === 0) return yield* Console.log(NONE)
       yield* Console.log(
         Table.table(
           ["ID", "BURIED (UTC)", "RUN", "EVENT", "TRIES", "REASON"],
-          letters.map((letter) => [
-            String(letter.number),
-            Table.time(letter.buriedAt),
-            EventTitle.cut(Lane.name(letter.entry.lane), 40),
-            EventTitle.cut(EventTitle.title(letter.entry.event), 50),
-            String(letter.attempts + 1),
-            `${letter.reason}: ${EventTitle.cut(letter.words, 100)}`
-          ])
+          [
+            ...letters.map((letter) => ({
+              ...letter,
+              lane: letter.entry.lane,
+              title: EventTitle.title(letter.entry.event)
+            })),
+            ...unreadable.map((letter) => ({
+              ...letter,
+              buriedAt: DateTime.makeUnsafe(letter.buriedAt),
+              title: `unreadable (${letter.id})`
+            }))
+          ]
+            .sort((a, b) => a.number - b.number)
+            .map((letter) => [
+              String(letter.number),
+              Table.time(letter.buriedAt),
+              EventTitle.cut(Lane.name(letter.lane), 40),
+              EventTitle.cut(letter.title, 50),
+              String(letter.attempts + 1),
+              `${letter.reason}: ${EventTitle.cut(letter.words, 100)}`
+            ])
         )
       )
     }).pipe(Effect.scoped)
@@ -115,6 +137,7 @@ const change = (environment: Environment, does: "replay" | "drop") =>
         Argument.variadic()
       ),
       all: Flag.Boolean("all").pipe(Flag.withDescription("All dead letters"), Flag.withDefault(false)),
+      ...(does === "replay" ? { force } : {}),
       ...StateFile.flags,
       json
     },
@@ -124,25 +147,56 @@ const change = (environment: Environment, does: "replay" | "drop") =>
           return yield* usage(`Say which: IDs that \`dead-letters list\` shows, or --all.`)
         }
         const { reader } = yield* StateFile.open(environment, given)
-        const there = (yield* orStateFile(reader.deadLetters)).map(({ number }) => number)
-        const numbers = given.all ? there : given.ids
-        const missing = numbers.filter((id) => !there.includes(id))
+        const letters = yield* orStateFile(reader.deadLetters)
+        const unreadable = (yield* orStateFile(reader.unreadableLetters)).map(({ number }) => number)
+        const there = [...letters.map(({ number }) => number), ...unreadable].sort((a, b) => a - b)
+        const wanted = given.all ? there : given.ids
+        const missing = wanted.filter((id) => !there.includes(id))
         if (missing.length > 0) return yield* unknown(missing)
+        const isReplay = does === "replay"
+        const illegible = isReplay ? wanted.filter((id) => unreadable.includes(id)) : []
+        const late =
+          isReplay && given.force !== true
+            ? yield* orStateFile(
+                belated(
+                  reader,
+                  letters.filter(({ number }) => wanted.includes(number))
+                )
+              )
+            : []
+        const leftOut = [...illegible, ...late]
+        const numbers = wanted.filter((id) => !leftOut.includes(id))
         const { by, done } =
           numbers.length === 0
             ? { by: Option.none<string>(), done: [] }
             : yield* StateFile.change(environment, reader, { does, numbers })
         if (given.json) {
           return yield* Console.log(
-            Table.json({ [does === "replay" ? "replayed" : "dropped"]: done, by_agent: Option.isSome(by) })
+            Table.json({
+              [does === "replay" ? "replayed" : "dropped"]: done,
+              by_agent: Option.isSome(by),
+              ...(isReplay ? { left_out: leftOut } : {})
+            })
           )
         }
-        yield* Console.log(done.length === 0 ? NONE : said(does, done, by))
+        if (done.length > 0 || leftOut.length === 0) {
+          yield* Console.log(done.length === 0 ? NONE : said(does, done, by))
+        }
+        if (illegible.length > 0) {
+          yield* Console.log(
+            `Left out, because the event cannot be read: ${illegible.join(", ")}. \`dead-letters drop\` removes it.`
+          )
+        }
+        if (late.length > 0) {
+          yield* Console.log(
+            `Left out, because the end of the run was told already, and its RUNNING would open it again on the server: ${late.join(", ")}. --force sends it nevertheless; \`dead-letters drop\` removes it.`
+          )
+        }
       }).pipe(Effect.scoped)
   ).pipe(
     Command.withDescription(
       does === "replay"
-        ? "Has dead letters sent again, each behind what its run has said since. What the server still refuses becomes a dead letter again. An agent that is running does it within seconds; otherwise they are sent when the agent runs next."
+        ? "Has dead letters sent again, each behind what its run has said since. The RUNNING of a run whose end was told already is left out, unless --force is given. What the server still refuses becomes a dead letter again. An agent that is running does it within seconds; otherwise they are sent when the agent runs next."
         : "Removes dead letters for good: they will not be sent. Also while an agent is running."
     ),
     Command.withExamples([
@@ -153,6 +207,13 @@ const change = (environment: Environment, does: "replay" | "drop") =>
       { command: `observability-agent dead-letters ${does} --all`, description: "All of them" }
     ])
   )
+
+const force = Flag.Boolean("force").pipe(
+  Flag.withDescription(
+    "Also the RUNNING of runs whose end was told already; the server takes them to run again"
+  ),
+  Flag.withDefault(false)
+)
 
 const said = (does: "replay" | "drop", done: ReadonlyArray<number>, by: Option.Option<string>): string => {
   const what = `${Table.count(done.length, "dead letter")} (${EventTitle.cut(done.join(", "), 60)})`
@@ -183,6 +244,42 @@ const toJson = (letter: DeadLetter) => ({
   endpoint: Event.path(letter.entry.event),
   body: bodyOf(letter)
 })
+
+/** Of one whose event cannot be read; `drop` removes it. */
+const unreadableToJson = (letter: StoredDeadLetter) => ({
+  id: letter.number,
+  reason: letter.reason,
+  words: letter.words,
+  tries: letter.attempts + 1,
+  committed_at: DateTime.formatIso(DateTime.makeUnsafe(letter.committedAt)),
+  buried_at: DateTime.formatIso(DateTime.makeUnsafe(letter.buriedAt)),
+  identity: letter.id,
+  run: Lane.name(letter.lane),
+  endpoint: letter.path,
+  body: null,
+  unreadable: true
+})
+
+/** Which of the letters say that a run begins that has told its end already. */
+const belated = Effect.fnUntraced(function* (reader: Reader, letters: ReadonlyArray<DeadLetter>) {
+  const found: Array<number> = []
+  for (const { entry, number } of letters) {
+    if (EventTitle.title(entry.event) !== "RUNNING") continue
+    const { events } = yield* reader.history(entry.lane)
+    const at = entry.event.timestamp?.epochMilliseconds
+    const isOver = events.some(
+      ({ state, timestamp, title }) =>
+        state._tag !== "Buried" &&
+        ENDS.has(title) &&
+        // The end of an earlier try of a run that was opened again is none of this one.
+        (at === undefined || Option.isNone(timestamp) || timestamp.value.epochMilliseconds >= at)
+    )
+    if (isOver) found.push(number)
+  }
+  return found
+})
+
+const ENDS: ReadonlySet<string> = new Set(["COMPLETED", "COMPLETED_WITH_WARNINGS", "FAILED"])
 
 const bodyOf = ({ entry: { event } }: DeadLetter): unknown => {
   const body = OutboxSqliteCodec.encodeEvent(Event.path(event), event)

@@ -35,12 +35,9 @@ export const make = (environment: Environment) =>
         const [lane] = found
         if (lane === undefined) {
           const reasons = yield* whyUnknown(environment, given, sources, historyRetention)
-          return yield* Console.log(
-            given.json
-              ? Table.json({ run: null, reasons })
-              : [`No run is known here that fits "${EventTitle.oneLine(given.run)}".`, ...reasons].join(
-                  "\n- "
-                )
+          if (given.json) yield* Console.log(Table.json({ run: null, reasons }))
+          return yield* usage(
+            [`No run is known here that fits "${EventTitle.oneLine(given.run)}".`, ...reasons].join("\n- ")
           )
         }
         if (found.length > 1) return yield* usage(ambiguous(given.run, found))
@@ -57,6 +54,7 @@ export const make = (environment: Environment) =>
         const conclusions = Timeline.conclusions(history, {
           tracked: tracked?.run,
           isRunningKnown,
+          quarantined: (yield* orStateFile(reader.quarantined)).filter((row) => row.lane === lane),
           historyRetention
         })
         if (given.json) {

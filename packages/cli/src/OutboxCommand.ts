@@ -134,19 +134,22 @@ const verify = (environment: Environment) =>
   Command.make("verify", { ...StateFile.flags, json }, (given) =>
     Effect.gen(function* () {
       const { reader } = yield* StateFile.open(environment, given)
-      const findings = yield* orStateFile(reader.verify)
+      const { findings, remarks } = yield* orStateFile(reader.verify)
       if (given.json) {
-        yield* Console.log(Table.json({ file: reader.path, sound: findings.length === 0, findings }))
+        yield* Console.log(Table.json({ file: reader.path, sound: findings.length === 0, findings, remarks }))
       } else if (findings.length === 0) {
         yield* Console.log(`${reader.path} is sound: all events, dead letters and runs in it can be read.`)
       } else yield* Console.log(findings.join("\n"))
+      if (!given.json && remarks.length > 0) {
+        yield* Console.log(remarks.map((remark) => `Remark: ${remark}`).join("\n"))
+      }
       if (findings.length > 0) {
         return yield* stateFile(`${reader.path} is not sound: ${Table.count(findings.length, "finding")}`)
       }
     }).pipe(Effect.scoped)
   ).pipe(
     Command.withDescription(
-      "Reads the whole state file and says what in it is damaged or cannot be read. Changes nothing. Exit code 74 when something was found."
+      "Reads the whole state file and says what in it is damaged or cannot be read. Changes nothing. Exit code 74 when something was found; what was set aside earlier is only remarked on."
     ),
     Command.withExamples([
       {

@@ -79,11 +79,11 @@ export const open = Effect.fnUntraced(function* (
  */
 export const change = Effect.fnUntraced(function* (
   environment: Environment,
-  { path }: OutboxSqliteReader.Reader,
+  { bounds, path }: OutboxSqliteReader.Reader,
   request: OutboxSqliteRequests.Request
 ) {
   const own = Effect.scoped(
-    Effect.flatMap(OutboxSqlite.make({ path }), (outbox) => outbox[request.does](request.numbers))
+    Effect.flatMap(OutboxSqlite.make({ path, ...bounds }), (outbox) => outbox[request.does](request.numbers))
   ).pipe(
     Effect.map((done) => ({ done, by: Option.none<string>() })),
     Effect.provide(Logging.layer({ level: "warning", format: environment.terminal ? "pretty" : "json" }))

@@ -3,6 +3,7 @@
  */
 import * as EventTitle from "@observability-agents/core/EventTitle"
 import type { LaneHistory, PastEvent } from "@observability-agents/core/Outbox"
+import type { Quarantined } from "@observability-agents/core/OutboxSqliteHistory"
 import type { TrackedRun } from "@observability-agents/core/TrackedRun"
 import type * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
@@ -81,13 +82,15 @@ export interface Known {
   readonly tracked: TrackedRun | undefined
   /** Whether the identity of the run's RUNNING is known. */
   readonly isRunningKnown: boolean
+  /** Rows of it that could not be read and were set aside. */
+  readonly quarantined: ReadonlyArray<Quarantined>
   readonly historyRetention: string
 }
 
 /** How the run stands, and why something that one may miss is not there. */
 export const conclusions = (
   { events, notes }: LaneHistory,
-  { historyRetention, isRunningKnown, tracked }: Known
+  { historyRetention, isRunningKnown, quarantined, tracked }: Known
 ): ReadonlyArray<string> => {
   const count = (tag: PastEvent["state"]["_tag"]) => events.filter(({ state }) => state._tag === tag).length
   const said: Array<string> = []
@@ -98,6 +101,14 @@ export const conclusions = (
       ...(count("Buried") === 0 ? [] : [`${count("Buried")} rejected`])
     ]
     said.push(`${parts.join(", ")}.`)
+  }
+  if (quarantined.length > 0) {
+    const shown = quarantined
+      .slice(0, 5)
+      .map(({ at, id, origin }) => `${EventTitle.cut(id ?? origin, 100)} at ${Table.time(at)}`)
+    said.push(
+      `${Table.count(quarantined.length, "row")} of it could not be read and ${quarantined.length === 1 ? "was" : "were"} set aside (table \`quarantine\`), so ${quarantined.length === 1 ? "it is" : "they are"} not sent: ${shown.join(", ")}${quarantined.length > 5 ? ", …" : ""}.`
+    )
   }
   if (tracked === undefined) {
     said.push(
@@ -127,7 +138,7 @@ export const conclusions = (
       said.push(`It has ended as ${tracked.phase}; nothing more is expected, unless it is re-opened.`)
   }
   const hasRunning = events.some(({ title }) => title === "RUNNING")
-  if (!hasRunning && isRunningKnown) {
+  if (!hasRunning && isRunningKnown && quarantined.length === 0) {
     const isOnlyRead = events.length === 0 && notes.length > 0
     said.push(
       isOnlyRead

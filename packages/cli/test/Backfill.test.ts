@@ -2,10 +2,14 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import * as FakeDatabricks from "@observability-agents/agent-databricks/testing/FakeDatabricks"
 import * as NodeFakeDatabricks from "@observability-agents/agent-databricks/testing/NodeFakeDatabricks"
+import * as OutboxSqlite from "@observability-agents/core/OutboxSqlite"
 import * as EventLog from "@observability-agents/testing/EventLog"
+import * as ServerFault from "@observability-agents/testing/ServerFault"
 import { FakeObservability } from "@observability-agents/testing/FakeObservability"
 import * as NodeFakeObservability from "@observability-agents/testing/NodeFakeObservability"
-import { Effect, FileSystem, Redacted, type Scope } from "effect"
+import { Effect, Fiber, FileSystem, Redacted, type Scope } from "effect"
+import { TestClock } from "effect/testing"
+import * as BackfillCommand from "../src/BackfillCommand.ts"
 import * as Process from "./ProgramProcess.ts"
 import * as Store from "./StoreFixture.ts"
 
@@ -139,13 +143,13 @@ describe("observability-agent backfill", () => {
     "stops when it is told to, and leaves the rest in the state file",
     Effect.gen(function* () {
       const { env, path, server } = yield* services
-      yield* server.setKey("expired")
+      yield* server.fail(ServerFault.queueDown, { times: 10_000, where: ({ body }) => body !== "{}" })
       const program = yield* Process.start({
         args: ["backfill", "--from", "4 hours", "--to", "2 hours"],
         env
       })
       yield* Effect.repeat(Effect.sleep("50 millis"), {
-        until: () => Effect.map(server.requests, (requests) => requests.length > 0)
+        until: () => Effect.map(server.requests, (requests) => requests.some(({ body }) => body !== "{}"))
       })
       yield* program.signal("SIGTERM")
       const { exitCode, stderr } = yield* program.result
@@ -154,6 +158,63 @@ describe("observability-agent backfill", () => {
       const outbox = yield* Store.own(path)
       assert.strictEqual((yield* outbox.status).pending, 6)
     })
+  )
+
+  live(
+    "asks the server first: reads nothing when it refuses the key (77) or is not there (69)",
+    Effect.gen(function* () {
+      const { env, path, run, server } = yield* services
+      yield* server.setKey("expired")
+      const refused = yield* run("--from", "4 hours")
+      assert.deepStrictEqual([refused.exitCode, refused.stdout], [77, ""])
+      assert.include(refused.stderr, "Nothing was read.")
+      const away = yield* Process.run({
+        args: ["backfill", "--from", "4 hours"],
+        env: { ...env, DK_OBSERVABILITY_BASE_URL: "http://localhost:1" }
+      })
+      assert.deepStrictEqual([away.exitCode, away.stdout], [69, ""])
+      assert.include(away.stderr, "Nothing was read.")
+      const dry = yield* run("--from", "4 hours", "--to", "2 hours", "--dry-run", "--json")
+      assert.strictEqual(JSON.parse(dry.stdout).events_new, 6, dry.stderr)
+      const fs = yield* FileSystem.FileSystem
+      assert.isFalse(yield* fs.exists(path))
+    })
+  )
+
+  live(
+    "counts what was taken, and names what was rejected",
+    Effect.gen(function* () {
+      const { run, server } = yield* services
+      yield* server.fail(ServerFault.answer(400, '{"error":"no"}'), {
+        times: 1,
+        where: ({ body }) => body !== "{}"
+      })
+      const { exitCode, stderr, stdout } = yield* run("--from", "4 hours", "--to", "2 hours", "--json")
+      assert.strictEqual(exitCode, 0, stderr)
+      const { events_left, events_sent, new_dead_letters } = JSON.parse(stdout)
+      assert.deepStrictEqual(
+        { events_left, events_sent, new_dead_letters },
+        {
+          events_left: 0,
+          events_sent: 5,
+          new_dead_letters: 1
+        }
+      )
+    })
+  )
+
+  it.effect("gives a server up that takes nothing for a minute", () =>
+    Effect.gen(function* () {
+      const outbox = yield* OutboxSqlite.make({ path: ":memory:" })
+      const status = Effect.map(outbox.status, (status) => ({ ...status, pending: 3 }))
+      const waiting = yield* Effect.forkChild(
+        Effect.flip(BackfillCommand.untilEmpty({ status }, () => Effect.void))
+      )
+      yield* TestClock.adjust("61 seconds")
+      const { exitCode, message } = yield* Fiber.join(waiting)
+      assert.strictEqual(exitCode, 69)
+      assert.include(message, "3 events are left in the state file; the agent sends them when it runs.")
+    }).pipe(Effect.scoped)
   )
 
   live(

@@ -2,6 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem, Schema, type Scope } from "effect"
 import * as Fs from "node:fs"
+import { DatabaseSync } from "node:sqlite"
 import * as Process from "./ProgramProcess.ts"
 import * as Store from "./StoreFixture.ts"
 
@@ -29,6 +30,12 @@ const json = <A>(schema: Schema.Codec<A, unknown>, path: string, ...args: Readon
     assert.strictEqual(exitCode, 0, stderr)
     return yield* Schema.decodeUnknownEffect(schema)(JSON.parse(stdout))
   })
+
+const alter = (path: string, sql: string): void => {
+  const database = new DatabaseSync(path)
+  database.exec(sql)
+  database.close()
+}
 
 const live = (name: string, test: Effect.Effect<void, unknown, NodeServices.NodeServices | Scope.Scope>) =>
   it.live(name, () => test.pipe(Effect.scoped, Effect.provide(NodeServices.layer)), 60_000)
@@ -148,6 +155,55 @@ describe("observability-agent dead-letters", () => {
   )
 })
 
+describe("observability-agent, where something cannot be read", () => {
+  live(
+    "lists an unreadable dead letter, and drops it",
+    Effect.gen(function* () {
+      const path = yield* filled
+      alter(path, "UPDATE dead_letters SET body = 'torn'")
+      const list = yield* run(path, "dead-letters", "list")
+      assert.match(list.stdout, /^1 .* 1001\/7001 +unreadable \(/m)
+      const [letter] = JSON.parse((yield* run(path, "dead-letters", "list", "--json")).stdout)
+      assert.deepStrictEqual([letter.id, letter.unreadable, letter.body], [1, true, null])
+      assert.include((yield* run(path, "dead-letters", "replay", "--all")).stdout, "Left out")
+      const dropped = yield* run(path, "dead-letters", "drop", "1")
+      assert.strictEqual(dropped.stdout, "1 dead letter (1) was removed.\n")
+    })
+  )
+
+  live(
+    "mentions what was set aside, and takes the file for sound",
+    Effect.gen(function* () {
+      const path = yield* filled
+      alter(
+        path,
+        "INSERT INTO quarantine (at, origin, content, reason) SELECT 1, 'events', json_object('lane', lane, 'id', 'the-identity'), 'torn' FROM dead_letters"
+      )
+      const { conclusions } = yield* json(Explained, path, "explain", "7001")
+      assert.match(conclusions.join(" "), /1 row of it could not be read and was set aside .*the-identity/)
+      const { exitCode, stdout } = yield* run(path, "outbox", "verify")
+      assert.strictEqual(exitCode, 0)
+      assert.match(stdout, /^Remark: 1 of `events` could not be read earlier/m)
+    })
+  )
+
+  live(
+    "does not replay the RUNNING of a run that has ended, unless it is forced",
+    Effect.gen(function* () {
+      const path = yield* filled
+      alter(
+        path,
+        "UPDATE dead_letters SET body = json_set(json_remove(body, '$.task_key', '$.task_name'), '$.status', 'RUNNING')"
+      )
+      const left = yield* run(path, "dead-letters", "replay", "--all")
+      assert.match(left.stdout, /^Left out, because the end of the run was told already.*: 1\. --force/)
+      assert.strictEqual((yield* json(Status, path, "outbox", "status")).dead_letters, 1)
+      const forced = yield* run(path, "dead-letters", "replay", "1", "--force")
+      assert.strictEqual(forced.stdout, "1 dead letter (1) is sent again when the agent runs next.\n")
+    })
+  )
+})
+
 describe("observability-agent, beside a running agent", () => {
   live(
     "reads the state file, and has the agent replay and drop",
@@ -202,7 +258,6 @@ describe("observability-agent outbox", () => {
       const sound = yield* run(path, "outbox", "verify")
       assert.strictEqual(sound.exitCode, 0)
       assert.match(sound.stdout, /state\.db is sound/)
-      const { DatabaseSync } = yield* Effect.promise(() => import("node:sqlite"))
       const database = new DatabaseSync(path)
       database.exec("UPDATE events SET body = 'torn' WHERE seq = (SELECT max(seq) FROM events)")
       database.close()
@@ -314,7 +369,7 @@ describe("observability-agent explain", () => {
     "says what may have kept a run from being known, the agent's filter included",
     Effect.gen(function* () {
       const path = yield* filled
-      const { exitCode, stdout } = yield* Process.run({
+      const { exitCode, stderr: stdout } = yield* Process.run({
         args: ["explain", "nothing-like-it"],
         env: {
           DK_STATE_PATH: path,
@@ -327,12 +382,12 @@ describe("observability-agent explain", () => {
           DK_DATABRICKS_JOBS: "nightly, 1001"
         }
       })
-      assert.strictEqual(exitCode, 0)
+      assert.strictEqual(exitCode, 64)
       assert.match(stdout, /No run is known here that fits "nothing-like-it"/)
       assert.match(stdout, /was read up to \d{4}-.* UTC/)
       assert.include(stdout, "only these are watched (`jobs` of [databricks]): nightly, 1001.")
       assert.notInclude(stdout, "nobody-may-see")
-      assert.match((yield* run(yield* empty, "explain", "7001")).stdout, /Nothing was read yet/)
+      assert.match((yield* run(yield* empty, "explain", "7001")).stderr, /Nothing was read yet/)
     })
   )
 

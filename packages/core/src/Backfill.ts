@@ -40,14 +40,22 @@ export const make = (window: Window, target: Target): Backfill => {
   const runs = new Map<string, { readonly snapshot: RunSnapshot; made: number; readonly ids: Set<string> }>()
   const take = Effect.fnUntraced(function* ({ snapshots, source }: RunTracker.Poll) {
     const now = yield* DateTime.now
+    // Once for all of them: it holds every run that is known.
+    const known = new Map((yield* target.checkpoint(source)).runs)
     for (const snapshot of snapshots) {
-      if (!isIn(window, snapshot)) continue
+      if (!wasActiveIn(window, snapshot)) continue
       const poll: RunTracker.Poll = { source, snapshots: [snapshot] }
       const found = runs.get(key(snapshot)) ?? { snapshot, made: 0, ids: new Set<string>() }
       runs.set(key(snapshot), found)
       // All that there is to tell of the run, as if nothing were known.
       for (const { id } of RunTracker.commitOf(NOTHING, poll, now, FORGET_NOTHING).entries) found.ids.add(id)
-      const commit = RunTracker.commitOf(yield* target.checkpoint(source), poll, now, FORGET_NOTHING)
+      const tracked = known.get(key(snapshot))
+      const checkpoint =
+        tracked === undefined ? NOTHING : { ...NOTHING, runs: new Map([[tracked.key, tracked]]) }
+      const commit = RunTracker.commitOf(checkpoint, poll, now, FORGET_NOTHING)
+      if (commit.runs.length === 0 && commit.entries.length === 0) continue
+      for (const run of commit.runs) known.set(run.key, run)
+      // One by one, as the Outbox tells of each commit only how many events were new.
       found.made += (yield* target.commit(commit)).accepted
     }
   })
@@ -63,6 +71,20 @@ export const make = (window: Window, target: Target): Backfill => {
       }))
   }
 }
+
+/**
+ * Whether a run was active in the half-open Window: it began before its end, and had not ended before its start. A run without
+ * a start is taken to have begun, one without an end to go on.
+ */
+export const wasActiveIn = (
+  window: Window,
+  {
+    endedAt,
+    startedAt
+  }: { readonly startedAt?: DateTime.Utc | undefined; readonly endedAt?: DateTime.Utc | undefined }
+): boolean =>
+  (startedAt === undefined || DateTime.isLessThan(startedAt, window.to)) &&
+  (endedAt === undefined || DateTime.isGreaterThanOrEqualTo(endedAt, window.from))
 
 /** Takes commits as the Outbox in that file would, and writes nothing. */
 export const rehearsal = (reader: Reader): Target => {
@@ -96,8 +118,3 @@ const NOTHING: Checkpoint = { cursor: Option.none(), runs: new Map() }
 
 /** Forgetting is left to the agent, which knows for how long its tool is looked back at. */
 const FORGET_NOTHING: RunTracker.Retention = { closed: "3650 days", failed: "3650 days" }
-
-/** Whether the run was active in the Window. Where the tool gives no start, it is taken to be. */
-const isIn = (window: Window, { endedAt, startedAt }: RunSnapshot): boolean =>
-  (startedAt === undefined || DateTime.isLessThan(startedAt, window.to)) &&
-  (endedAt === undefined || DateTime.isGreaterThanOrEqualTo(endedAt, window.from))

@@ -17,7 +17,26 @@ export type StartFrom = DateTime.Utc | Duration.Duration
 export const DEFAULT_CHANNEL_CAPACITY = 64
 
 const parseStart = (given: string): StartFrom | undefined => {
-  const text = given.trim()
+  const start = readStart(given.trim())
+  if (start === undefined) return undefined
+  if (Duration.isDuration(start)) return Duration.toMillis(start) <= LONGEST_SPAN ? start : undefined
+  return DateTime.toEpochMillis(start) >= EARLIEST_START ? start : undefined
+}
+
+/** Ten years, in milliseconds: no tool keeps its history for longer. */
+const LONGEST_SPAN = 3653 * 24 * 3600 * 1000
+
+/** A moment before that is a slip of the keyboard. */
+const EARLIEST_START = Date.UTC(2000, 0)
+
+/** A calendar has no 31st of February, even where JavaScript takes it for a day of March. */
+const isDay = (text: string): boolean => {
+  const day = DateTime.make(`${text.slice(0, 10)}T00:00:00Z`)
+  return Option.isSome(day) && DateTime.formatIsoDateUtc(day.value) === text.slice(0, 10)
+}
+
+const readStart = (text: string): StartFrom | undefined => {
+  if (/^\d{4}-/.test(text) && !isDay(text)) return undefined
   if (text.toLowerCase() === "now") return Duration.zero
   if (/^\d{4}-\d{2}-\d{2}$/.test(text)) return Option.getOrUndefined(DateTime.make(`${text}T00:00:00Z`))
   if (/^\d{4}-\d{2}-\d{2}[Tt ]/.test(text)) {
@@ -168,7 +187,7 @@ export const CoreSettings = Settings.section("core", {
     }),
     sendConcurrency: Settings.integer({
       description:
-        "How many events are on their way to the server at once, each of another run: at the start, and whenever the server fails or slows down. The server as shipped works on 2 requests at a time.",
+        "How many events are on their way to the server at once, each of another run: at the start, and whenever the server fails or slows down. The server as shipped works on 2 requests at a time. Where send_concurrency_maximum is more than 1, it is at least 2, so that an event that gets no answer does not hold up the others.",
       default: 2,
       min: 1,
       max: 64

@@ -12,6 +12,10 @@
  *
  * No event is given up for its age. Health knows how the last event came out, under the Loop's name `send events`. How
  * many events are under way at once follows the server's latency: see `SendPace`.
+ *
+ * Events whose last try failed never fill all slots: the server may leave each of them without an answer until its time
+ * is over, and one slot is always left to the lanes that are well. Where there is only one slot at all, they go when
+ * nothing else is due.
  */
 import type { ObservabilityError } from "@observability-agents/toolkit/ObservabilityError"
 import { Observability } from "@observability-agents/toolkit/Observability"
@@ -22,6 +26,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import { CoreSettings } from "./CoreSettings.ts"
@@ -50,7 +55,10 @@ export const LOOP = "send events"
 
 /** How sending behaves. */
 export interface Options {
-  /** How many events are under way at once: at the start, and at least while there are so many lanes. */
+  /**
+   * How many events are under way at once: at the start, and at least while there are so many lanes. 1 counts as 2 where
+   * `concurrencyMaximum` allows it, so that there is a slot beside that of an event that is tried again.
+   */
   readonly concurrency: number
   /** How many it may become while the server answers quickly. `concurrency` unless given more: then it is fixed. */
   readonly concurrencyMaximum?: number | undefined
@@ -108,9 +116,13 @@ const make = Effect.fnUntraced(function* (options: Options) {
       Math.ceil(Math.min(maximum, 1000 * 2 ** Math.min(failures, 30)) * (0.5 + random / 2))
     )
   const gate = SendGate.make({ refusedPeriod: Duration.toMillis(options.unauthorizedRetryPeriod), backOff })
-  const slots = yield* SendLimit.make({ minimum: options.concurrency, maximum: concurrency })
+  const minimum = Math.max(options.concurrency, Math.min(2, concurrency))
+  const slots = yield* SendLimit.make({ minimum, maximum: concurrency })
 
   const held = new Set<Claim>()
+  /** Of those held: events in a slot whose last try failed, and such that found no room and wait aside, in their order. */
+  const retrying = new Set<Claim>()
+  const parked: Array<Claim> = []
   const drained = Deferred.makeUnsafe<void>()
   let draining = false
   let delivered = 0
@@ -125,13 +137,60 @@ const make = Effect.fnUntraced(function* (options: Options) {
       OutboxAccess.persist(effect),
       Effect.sync(() => {
         held.delete(claim)
+        retrying.delete(claim)
         if (draining && held.size === 0) Deferred.doneUnsafe(drained, Effect.void)
       })
     )
 
+  /**
+   * For how many more events whose last try failed there is room beside the slot that is left to others. Counted from
+   * the minimum: the limit may fall to it while they are under way, and they would fill it for as long as they hang.
+   */
+  const roomForRetries = () => minimum - 1 - retrying.size
+
+  /** Gives back what waits aside as far as there is room: being the longest due, it is claimed again at once. */
+  const unpark = Effect.suspend(() => {
+    const all = draining || concurrency === 1
+    const claims = parked.splice(0, all ? parked.length : Math.max(0, roomForRetries()))
+    // A store that is unusable says so at the next claim, too; what could not be given back is held until the end.
+    return Effect.forEach(claims, (claim) => Effect.ignore(settle(claim, outbox.release(claim))), {
+      discard: true
+    })
+  })
+
   /** Ends a turn, however its event came out. */
   const report = (turn: SendGate.Turn, outcome: SendGate.Outcome) =>
-    Effect.andThen(gate.report(turn, outcome), slots.leave)
+    Effect.andThen(gate.report(turn, outcome), Effect.andThen(slots.leave, unpark))
+
+  const claimNext = OutboxAccess.unusableIsFatal(outbox.claim)
+
+  /** What is due now, if anything is: only the waiting of a claim can be interrupted. */
+  const claimNow = Effect.gen(function* () {
+    const fiber = yield* Effect.forkChild(claimNext, { startImmediately: true })
+    yield* Fiber.interrupt(fiber)
+    const exit = yield* Fiber.await(fiber)
+    return Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? undefined : yield* exit
+  })
+
+  /** The next event that may have a slot, held. Events that may not are put aside, so that those behind them pass. */
+  const take = Effect.gen(function* () {
+    for (;;) {
+      const isAlone = concurrency === 1 && parked.length > 0
+      const claim = isAlone ? yield* claimNow : yield* claimNext
+      if (claim === undefined) {
+        const first = parked.shift()
+        if (first !== undefined) return first
+        continue
+      }
+      held.add(claim)
+      if (claim.attempts === 0 || draining) return claim
+      if (roomForRetries() > 0) {
+        retrying.add(claim)
+        return claim
+      }
+      parked.push(claim)
+    }
+  })
 
   // Masked: between being taken and being held, a claim must not get lost.
   const next: Effect.Effect<Taken, Cause.Done | OutboxAccess.AccessError> = Effect.uninterruptibleMask(
@@ -140,10 +199,7 @@ const make = Effect.fnUntraced(function* (options: Options) {
         for (;;) {
           yield* restore(slots.enter)
           const turn = yield* Effect.onError(restore(gate.turn), () => slots.leave)
-          const claim = yield* Effect.onError(OutboxAccess.unusableIsFatal(outbox.claim), () =>
-            report(turn, { _tag: "Unsent" })
-          )
-          held.add(claim)
+          const claim = yield* Effect.onError(take, () => report(turn, { _tag: "Unsent" }))
           // While this worker waited for an event, things may have changed.
           const isFit = (turn === "probe" || gate.isOpen()) && !slots.isOver()
           if (!draining && isFit) return { turn, claim }
@@ -241,7 +297,8 @@ const make = Effect.fnUntraced(function* (options: Options) {
 
   const drain = Effect.suspend(() => {
     draining = true
-    return held.size === 0 ? Effect.void : Deferred.await(drained)
+    if (held.size === 0) return Effect.void
+    return Effect.andThen(Effect.uninterruptible(unpark), Deferred.await(drained))
   })
   return {
     loop: Loop.receive(LOOP, next, send, { concurrency }),

@@ -74,15 +74,16 @@ export const openToRead = (
 /** Who owns the file now, in words. `path` is the one absolute path of the file. */
 export const holder = (path: string): Option.Option<string> => {
   if (!Fs.existsSync(`${path}.lock`)) return Option.none()
-  const probe = new DatabaseSync(`${path}.lock`, { readOnly: true, timeout: 0 })
+  let probe: DatabaseSync | undefined
   try {
+    probe = new DatabaseSync(`${path}.lock`, { readOnly: true, timeout: 0 })
     // Gets no answer while somebody has the exclusive lock.
     probe.prepare("SELECT count(*) FROM sqlite_schema").get()
     return Option.none()
   } catch (cause) {
     return sqliteCode(cause) === SqliteCode.Busy ? Option.some(holderOf(`${path}.owner`)) : Option.none()
   } finally {
-    probe.close()
+    probe?.close()
   }
 }
 

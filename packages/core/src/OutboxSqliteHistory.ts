@@ -174,3 +174,42 @@ export const counts = (database: DatabaseSync): { readonly delivered: number; re
   )
   return { delivered: number(row, "delivered"), notes: number(row, "notes") }
 }
+
+/** A row that could not be read and was set aside; `lane` where it tells one. */
+export interface Quarantined {
+  readonly at: DateTime.Utc
+  /** The table that it stood in, or `commit`. */
+  readonly origin: string
+  readonly lane: string | undefined
+  readonly id: string | undefined
+  readonly reason: string
+}
+
+/** All rows that were set aside, the oldest first. */
+export const quarantined = (database: DatabaseSync): ReadonlyArray<Quarantined> =>
+  database
+    .prepare("SELECT * FROM quarantine ORDER BY number")
+    .all()
+    .map((row) => {
+      const origin = text(row, "origin")
+      const content = contentOf(text(row, "content"))
+      // What was set aside at its commit never had the form in which names are stored.
+      const named = (value: unknown) =>
+        typeof value !== "string" ? undefined : origin === "commit" ? value : Codec.decodeName(value)
+      return {
+        at: DateTime.makeUnsafe(number(row, "at")),
+        origin,
+        lane: named(content["lane"]),
+        id: named(content["id"]),
+        reason: text(row, "reason")
+      }
+    })
+
+const contentOf = (content: string): Readonly<Record<string, unknown>> => {
+  try {
+    const value: unknown = JSON.parse(content)
+    return typeof value === "object" && value !== null ? { ...value } : {}
+  } catch {
+    return {}
+  }
+}

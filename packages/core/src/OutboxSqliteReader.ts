@@ -52,18 +52,24 @@ export interface Source {
 export interface Reader {
   /** The one absolute path of the file. */
   readonly path: string
+  /** How much history was asked for; who changes the file keeps as much. */
+  readonly bounds: { readonly historyRetention: Duration.Input; readonly historyLimit: number }
   /** Who owns the file now, in words; none while no agent runs on it. */
   readonly holder: Option.Option<string>
   readonly summary: Effect.Effect<Summary, Outbox.OutboxError>
   /** All dead letters, the oldest first. Those whose event cannot be read are left out. */
   readonly deadLetters: Effect.Effect<ReadonlyArray<Outbox.DeadLetter>, Outbox.OutboxError>
-  /** All lanes of which there is something: an event, a dead letter, history, or a tracked run. */
+  /** The dead letters whose event cannot be read, as they are stored; the oldest first. */
+  readonly unreadableLetters: Effect.Effect<ReadonlyArray<Letters.StoredDeadLetter>, Outbox.OutboxError>
+  /** Rows that could not be read and were set aside, the oldest first. */
+  readonly quarantined: Effect.Effect<ReadonlyArray<History.Quarantined>, Outbox.OutboxError>
+  /** All lanes of which there is something: an event, a dead letter, history, a tracked run, or a row set aside. */
   readonly lanes: Effect.Effect<ReadonlyArray<string>, Outbox.OutboxError>
   readonly history: (lane: string) => Effect.Effect<Outbox.LaneHistory, Outbox.OutboxError>
   readonly sources: Effect.Effect<ReadonlyArray<Source>, Outbox.OutboxError>
   /** Whether an event of that identity was committed before. */
   readonly knows: (id: string) => Effect.Effect<boolean, Outbox.OutboxError>
-  readonly verify: Effect.Effect<ReadonlyArray<string>, Outbox.OutboxError>
+  readonly verify: Effect.Effect<Verify.Report, Outbox.OutboxError>
 }
 
 /** Opens the file to read it, until the end of the scope. Fails as `Unusable` where it is not there, or not readable here. */
@@ -104,6 +110,7 @@ export const open = Effect.fnUntraced(function* (options: {
 
   return {
     path,
+    bounds: { historyRetention: retention, historyLimit: limit },
     holder,
     summary: view("summary", () => {
       const pending = only(
@@ -143,6 +150,10 @@ export const open = Effect.fnUntraced(function* (options: {
           return Result.isSuccess(decoded) ? [decoded.success] : []
         })
     ),
+    unreadableLetters: view("deadLetters", () =>
+      Letters.read(database).filter((letter) => Result.isFailure(Letters.decode(letter)))
+    ),
+    quarantined: view("quarantined", () => History.quarantined(database)),
     lanes: view("lanes", () => {
       const stored = database
         .prepare(
@@ -150,7 +161,8 @@ export const open = Effect.fnUntraced(function* (options: {
         )
         .all()
         .map((row) => Codec.decodeName(text(row, "lane")))
-      return Array.from(new Set([...stored, ...runs().map(({ run }) => RunNote.lane(run))]))
+      const aside = History.quarantined(database).flatMap(({ lane }) => (lane === undefined ? [] : [lane]))
+      return Array.from(new Set([...stored, ...runs().map(({ run }) => RunNote.lane(run)), ...aside]))
     }),
     history: (lane) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) =>
@@ -178,6 +190,6 @@ export const open = Effect.fnUntraced(function* (options: {
         () =>
           database.prepare("SELECT 1 FROM identities WHERE id = ?").get(Codec.encodeName(id)) !== undefined
       ),
-    verify: Verify.verify(database, path)
+    verify: Verify.inspect(database, path)
   }
 })

@@ -51,16 +51,18 @@ export const serve = (database: DatabaseSync, outbox: Pick<Outbox["Service"], Re
     const now = yield* Clock.currentTimeMillis
     for (const row of rows) {
       if (Math.abs(now - number(row, "at")) > LIFETIME) continue
-      const request = yield* Schema.decodeEffect(RequestText)(text(row, "body"))
-      const answer = yield* outbox[request.does](request.numbers).pipe(
-        Effect.map((done) => ({ done })),
-        Effect.catchTag("OutboxError", (error) => Effect.succeed({ failed: error.message }))
-      )
+      const request = yield* Effect.option(Schema.decodeEffect(RequestText)(text(row, "body")))
+      const answer = Option.isNone(request)
+        ? { failed: "This agent does not know the request: it is of another release." }
+        : yield* outbox[request.value.does](request.value.numbers).pipe(
+            Effect.map((done) => ({ done })),
+            Effect.catchTag("OutboxError", (error) => Effect.succeed({ failed: error.message }))
+          )
       const encoded = yield* Schema.encodeEffect(AnswerText)(answer)
       yield* Effect.try(() => write.run(encoded, number(row, "number")))
-      if ("done" in answer) {
+      if ("done" in answer && Option.isSome(request)) {
         yield* Effect.logInfo("Dead letters were changed on request").pipe(
-          Effect.annotateLogs({ does: request.does, letters: answer.done.length })
+          Effect.annotateLogs({ does: request.value.does, letters: answer.done.length })
         )
       }
     }

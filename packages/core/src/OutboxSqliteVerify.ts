@@ -10,11 +10,21 @@ import { fromCause } from "./OutboxSqliteError.ts"
 /** Rows that are read before other fibers get their turn. */
 const AT_ONCE = 200
 
-/** Findings, one sentence each; none when all is well. */
-export const verify = Effect.fnUntraced(function* (
+/** What is wrong now, and what was and is set aside since; one sentence each. */
+export interface Report {
+  readonly findings: ReadonlyArray<string>
+  readonly remarks: ReadonlyArray<string>
+}
+
+/** Findings and remarks in one; none when all is well. */
+export const verify = (database: DatabaseSync, path: string) =>
+  Effect.map(inspect(database, path), ({ findings, remarks }) => [...findings, ...remarks])
+
+/** Reads everything. */
+export const inspect = Effect.fnUntraced(function* (
   database: DatabaseSync,
   path: string
-): Effect.fn.Return<ReadonlyArray<string>, OutboxError> {
+): Effect.fn.Return<Report, OutboxError> {
   const attempt = <A>(work: () => A): Effect.Effect<A, OutboxError> =>
     Effect.try({ try: work, catch: (cause) => fromCause("verify", path, cause) })
 
@@ -26,7 +36,8 @@ export const verify = Effect.fnUntraced(function* (
       .filter((line) => line !== "ok")
   )
   // What is built on damaged pages says nothing more.
-  if (damages.length > 0) return damages.map((line) => `The file is damaged: ${line}`)
+  if (damages.length > 0)
+    return { findings: damages.map((line) => `The file is damaged: ${line}`), remarks: [] }
 
   const findings: Array<string> = []
   const count = (sql: string) => attempt(() => number(only(database, sql), "number"))
@@ -64,12 +75,11 @@ export const verify = Effect.fnUntraced(function* (
       .prepare("SELECT origin, count(*) AS number FROM quarantine GROUP BY origin ORDER BY origin")
       .all()
   )
-  for (const row of aside) {
-    findings.push(
+  const remarks = aside.map(
+    (row) =>
       `${number(row, "number")} of \`${text(row, "origin")}\` could not be read earlier and stand in the table \`quarantine\`, with the reason.`
-    )
-  }
-  return findings
+  )
+  return { findings, remarks }
 })
 
 const events = (count: number): string => (count === 1 ? "1 event is" : `${count} events are`)

@@ -73,6 +73,7 @@ export const recall = (known: TrackedRun, seen: Seen): TrackedRun => {
 
 /** Whether the snapshot proves that the ended run was re-opened. */
 export const isReopened = (known: TrackedRun, seen: Seen): boolean => {
+  if (known.lost === true && isFound(known, seen)) return true
   const end = known.endedAt
   const isTold = known.endInferred !== true
   const ended = seen.outcome === undefined ? undefined : seen.endedAt
@@ -91,6 +92,11 @@ export const isReopened = (known: TrackedRun, seen: Seen): boolean => {
     return true
   return isTold && (RunTimes.isLater(seen.startedAt, end) || RunTimes.isLater(ended, end))
 }
+
+/** Whether the tool knows a lost run after all: it runs, or has an end of which the tool itself speaks. */
+const isFound = (known: TrackedRun, seen: Seen): boolean =>
+  (seen.outcome !== undefined && seen.endedAt !== undefined) ||
+  (TaskTracker.hasBegun(seen.phase) && RunTimes.isLater(seen.observedAt, known.closedAt))
 
 /** Takes up the tool's count of an ended run whose end came without one: from then on, a higher one is evidence. */
 export const count = (known: TrackedRun, seen: Seen): TrackedRun =>

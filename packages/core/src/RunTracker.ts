@@ -16,6 +16,8 @@
  * | 6 | Running | Skipped | as 5, as COMPLETED_WITH_WARNINGS with `skipped`: what was begun has to end | ended |
  * | 7 | ended | no evidence that it was re-opened | nothing, not even late messages: they would stand behind the end | ended |
  * | 8 | ended | evidence that it was re-opened | RUNNING (next opening, later than the known end), then as 4 or 5 | Running, ended |
+ * | 9 | Running | none: the tool does not know the run any more | a warning; ends of tasks still open and the run's end, as COMPLETED_WITH_WARNINGS | ended, lost |
+ * | 10 | ended, lost | Running or ended | as 8 | Running, ended |
  *
  * A snapshot that is older by **more than 5 minutes** is the newest nevertheless, for polls follow each other: the clock was
  * set back. The other rules hold for it, and its `observedAt` is known from then on.
@@ -27,6 +29,11 @@
  * from ended to Running is none: tools answer from stale copies. Where a tool leaves out tasks and times alike, an attempt
  * seen late cannot be told from a new one: it is taken for new, for nothing shall be lost.
  *
+ * **Lost** runs are those that were ended because the tool did not know them any more (`lose`). Nothing is known of such an
+ * end, so it holds against nothing the tool says: that the run runs or has ended, seen later, or any end with its time, is
+ * evidence, even of an end that is earlier. The RUNNING is then told a millisecond after the end of the lost opening, for
+ * the run had never stopped, unless it started later; and the true end is told, not before that RUNNING.
+ *
  * **Tasks** of an open run, by key, looking at the highest attempt that has begun:
  *
  * | # | known of the task | snapshot | told |
@@ -36,7 +43,7 @@
  * | c | Running | Running, or a higher attempt is Pending: it will be tried again | messages; the end of each earlier attempt, as a message |
  * | d | Running | highest begun attempt has ended, none is to follow | messages as in c, then its end |
  * | e | Running | Skipped, as a higher or the same attempt | COMPLETED_WITH_WARNINGS with `skipped` |
- * | f | ended | a higher attempt has begun, or the same one anew (it started, or ended otherwise, later than the known end) | RUNNING, later than the known end, then as c or d |
+ * | f | ended | a higher attempt has begun, or the same one anew (it started, or ended otherwise, later than the known end), or it was lost with its run and the same one has begun | RUNNING, later than the known end, then as c or d |
  * | g | ended | anything else | nothing |
  * | h | any | lower attempts than known only, or the task is left out | nothing |
  *
@@ -70,7 +77,7 @@ import { key, type RunSnapshot } from "./RunSnapshot.ts"
 import * as RunTimes from "./RunTimes.ts"
 import * as TaskTracker from "./TaskTracker.ts"
 import type { Supervisor } from "./Supervisor.ts"
-import { messageId, type TrackedRun } from "./TrackedRun.ts"
+import { messageId, type TrackedRun, type TrackedTask } from "./TrackedRun.ts"
 
 /** What one poll of a tool brought. */
 export interface Poll {
@@ -324,12 +331,13 @@ const STALE_MILLIS = 300_000
 
 /**
  * Ends a run that the tool does not know any more: a warning, then the ends of its open tasks and its own, as
- * COMPLETED_WITH_WARNINGS with `inferred`. Nothing follows for a run that is not open.
+ * COMPLETED_WITH_WARNINGS with `inferred`. Nothing follows for a run that is not open. What was ended so is known as lost,
+ * and goes on as soon as the tool knows it again.
  */
 export const lose = (known: TrackedRun, at: DateTime.Utc): Tracked => {
   if (known.phase !== "Running") return { known, entries: [] }
   const observedAt = DateTime.max(at, known.observedAt)
-  return track(known, {
+  const { entries, known: ended } = track(known, {
     pipeline: known.pipeline,
     run: known.run,
     tool: known.tool,
@@ -345,6 +353,13 @@ export const lose = (known: TrackedRun, at: DateTime.Utc): Tracked => {
     ],
     tasks: []
   })
+  const tasks = Object.entries(ended.tasks).map(([task, left]): readonly [string, TrackedTask] => [
+    task,
+    Object.hasOwn(known.tasks, task) && known.tasks[task]?.phase === "Running"
+      ? { ...left, lost: true }
+      : left
+  ])
+  return { known: { ...ended, lost: true, tasks: Object.fromEntries(tasks) }, entries }
 }
 
 /** Tells the RUNNING of an opening of the run. */
@@ -358,12 +373,19 @@ const open = (
     closed === undefined || RunTimes.isLater(time, closed) ? time : undefined
   const start =
     isNew(seen.startedAt) ??
+    // It had never stopped.
+    (known.lost === true ? closed : undefined) ??
     RunTimes.earliest(seen.begun.map((attempt) => isNew(attempt.startedAt))) ??
     (seen.outcome === undefined ? undefined : seen.endedAt) ??
     seen.observedAt
   const startedAt = closed === undefined ? start : RunTimes.after(start, closed)
-  const { closedAt: _1, endInferred: _2, endedAt: _3, reopening: _4, ...rest } = known
-  const opened: TrackedRun = { ...rest, phase: "Running", opening, startedAt }
+  const { closedAt: _1, endInferred: _2, endedAt: _3, reopening: _4, lost: _5, ...rest } = known
+  const opened: TrackedRun = {
+    ...rest,
+    phase: "Running",
+    opening,
+    startedAt
+  }
   const entry = RunEvents.runStatus(subjectOf(opened, seen), "Running", {
     timestamp: startedAt,
     externalUrl: seen.externalUrl,

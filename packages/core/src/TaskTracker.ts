@@ -73,6 +73,7 @@ const progress: Record<Phase, number> = {
 /** Whether this attempt is a further run of a task whose end was reported. */
 export const isAnew = (known: TrackedTask, attempt: TaskSnapshot): boolean => {
   if (attempt.attempt !== known.attempt) return attempt.attempt > known.attempt
+  if (known.lost === true) return true
   if (
     RunTimes.isLater(attempt.startedAt, known.endedAt) &&
     RunTimes.isLater(attempt.startedAt, known.startedAt)

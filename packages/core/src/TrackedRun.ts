@@ -16,6 +16,8 @@ export const TrackedTask = Schema.Struct({
   endedAt: Schema.optionalKey(Schema.DateTimeUtcFromString),
   /** The tool had not told the end: it was taken from the run, or from the time of the snapshot. */
   endInferred: Schema.optionalKey(Schema.Boolean),
+  /** Its end was told because the tool did not know the run any more: what it says later of this attempt is news. */
+  lost: Schema.optionalKey(Schema.Boolean),
   /** The highest attempt whose end was told as a status; the ends of others are told as messages. */
   ended: Schema.optionalKey(Schema.Int),
   /** How often this same attempt was begun anew, in tools that run a task again without counting attempts. */
@@ -46,6 +48,8 @@ export const TrackedRun = Schema.Struct({
   endedAt: Schema.optionalKey(Schema.DateTimeUtcFromString),
   /** The tool had not told the end: it is the time of the snapshot. */
   endInferred: Schema.optionalKey(Schema.Boolean),
+  /** It was ended because the tool did not know it any more: if the tool knows it after all, it is re-opened. */
+  lost: Schema.optionalKey(Schema.Boolean),
   /** The time of the snapshot that closed it. Absent while it is open. */
   closedAt: Schema.optionalKey(Schema.DateTimeUtcFromString),
   /** By task key. */
@@ -72,10 +76,11 @@ export const mayBeReopened = (run: TrackedRun): boolean =>
 /**
  * What has to be remembered of an ended run for long, so that its re-opening is recognised and told as one. Left out are
  * names, messages (the Outbox knows their identities), and those tasks of which the tool itself had told an end: it
- * tells it again when the run is re-opened, and what is not later than the run's end was reported.
+ * tells it again when the run is re-opened, and what is not later than the run's end was reported. Of a lost run that is
+ * not certain: it stays known in full.
  */
 export const outline = (run: TrackedRun): TrackedRun => {
-  if (run.endedAt === undefined || isOutline(run)) return run
+  if (run.endedAt === undefined || run.lost === true || isOutline(run)) return run
   const { messages: _1, startedAt: _2, tasks, ...rest } = run
   const left = Object.entries(tasks).filter(
     ([, task]) => task.endedAt === undefined || task.endInferred === true || task.again !== undefined

@@ -48,7 +48,15 @@ describe("CoreSettings", () => {
       assert.strictEqual(yield* start("2025-12-31"), "2025-12-31T00:00:00.000Z")
       assert.strictEqual(yield* start("2025-12-31 08:00:00"), "2025-12-31T08:00:00.000Z")
       assert.strictEqual(yield* start("2025-12-31T08:00:00+02:00"), "2025-12-31T06:00:00.000Z")
-      assert.isTrue(Exit.isFailure(yield* Effect.exit(start("yesterday"))))
+      for (const wrong of [
+        "yesterday",
+        "2026-02-31",
+        "2026-13-01T00:00:00Z",
+        "1970-01-01",
+        "99999999999 weeks"
+      ]) {
+        assert.isTrue(Exit.isFailure(yield* Effect.exit(start(wrong))), wrong)
+      }
     })
   )
 })

@@ -264,6 +264,23 @@ describe("a request to the owner of a state file", () => {
     Duration.toMillis("20 seconds")
   )
 
+  it.live(
+    "is answered although another one cannot be read",
+    () =>
+      Effect.gen(function* () {
+        const path = yield* unserved
+        const database = new DatabaseSync(path)
+        const insert = database.prepare("INSERT INTO requests (at, body) VALUES (?, ?)")
+        insert.run(Date.now(), JSON.stringify({ does: "purge", numbers: [1] }))
+        database.close()
+        const outbox = yield* OutboxSqlite.make({ path })
+        const done = yield* OutboxSqliteRequests.ask(path, { does: "drop", numbers: [1] }, "this test")
+        assert.deepStrictEqual(done, [1])
+        assert.strictEqual((yield* outbox.status).deadLetters, 0)
+      }).pipe(Effect.scoped),
+    Duration.toMillis("20 seconds")
+  )
+
   it.effect("is found to be needed by the error of a file that is in use, and by no other", () =>
     Effect.gen(function* () {
       const path = newPath()

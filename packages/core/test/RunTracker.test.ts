@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime } from "effect"
+import { DateTime, Option, Schema } from "effect"
 import * as RunTracker from "../src/RunTracker.ts"
 import * as TrackedRun from "../src/TrackedRun.ts"
 import { at, breach, fold, message, secondsOf, snapshot, task, told } from "./support/runs.ts"
 
+const json = Schema.fromJsonString(TrackedRun.TrackedRun)
 const ran = { startedAt: at(0), endedAt: at(100) }
 
 describe("RunTracker: a run", () => {
@@ -83,6 +84,89 @@ describe("RunTracker: a run", () => {
     ])
     assert.isUndefined(breach([...entries, ...lost.entries]))
     assert.deepStrictEqual(RunTracker.lose(lost.known, at(30)).entries, [])
+  })
+
+  const lostAt = (seconds: number, ...snapshots: ReadonlyArray<ReturnType<typeof snapshot>>) => {
+    const { entries, known } = fold(snapshots)
+    assert.isDefined(known)
+    const lost = RunTracker.lose(known, at(seconds))
+    return {
+      entries: [...entries, ...lost.entries],
+      // As it is after a restart.
+      known: Schema.decodeSync(json)(Schema.encodeSync(json)(lost.known))
+    }
+  }
+
+  it("that was lost and is known again goes on, with its tasks, to its true end", () => {
+    const tasks = [task("t", "Running", { startedAt: at(5) })]
+    const failed = [task("t", "Failed", { startedAt: at(5), endedAt: at(580) })]
+    const started = { startedAt: at(0) }
+    const lost = lostAt(20, snapshot(10, "Running", { ...started, tasks }))
+    assert.isTrue(lost.known.lost)
+    assert.deepStrictEqual(fold([snapshot(15, "Running", { ...started, tasks })], lost.known).entries, [])
+    for (const known of [lost.known, TrackedRun.outline(lost.known)]) {
+      const later = fold(
+        [
+          snapshot(30, "Running", { ...started, tasks }),
+          snapshot(600, "Failed", { ...started, endedAt: at(590), tasks: failed }),
+          snapshot(610, "Failed", { ...started, endedAt: at(590), tasks: failed }),
+          snapshot(620, "Running", { ...started, tasks: failed })
+        ],
+        known
+      )
+      assert.deepStrictEqual(told(later.entries), [
+        "p/r#1:RUNNING 20.001",
+        "p/r#1/t@0.1:RUNNING 20.001",
+        "p/r#1/t@0.1:FAILED 580",
+        "p/r#1:FAILED 590"
+      ])
+      assert.isUndefined(breach([...lost.entries, ...later.entries]))
+      assert.isUndefined(later.known?.lost)
+    }
+  })
+
+  it("that was lost is told with its true end, also where that is earlier or has no time", () => {
+    for (const [endedAt, expected] of [
+      [590, 590],
+      [15, 20.001],
+      [undefined, 600]
+    ] as const) {
+      const lost = lostAt(20, snapshot(10, "Running", { startedAt: at(0) }))
+      const ended = (observed: number) =>
+        snapshot(observed, "Failed", {
+          startedAt: at(0),
+          endedAt: endedAt === undefined ? undefined : at(endedAt)
+        })
+      const later = fold([ended(600), ended(610)], lost.known)
+      assert.deepStrictEqual(told(later.entries), ["p/r#1:RUNNING 20.001", `p/r#1:FAILED ${expected}`])
+      assert.isUndefined(breach([...lost.entries, ...later.entries]))
+    }
+  })
+
+  it("that was lost in a Poll by mistake is re-opened by the next Polls", () => {
+    const retention = { closed: "1 hour", failed: "7 days" } as const
+    const runs = new Map<string, TrackedRun.TrackedRun>()
+    const poll = (
+      seconds: number,
+      snapshots: ReadonlyArray<ReturnType<typeof snapshot>>,
+      gone: string[] = []
+    ) => {
+      const commit = RunTracker.commitOf(
+        { cursor: Option.none(), runs },
+        { source: "s", snapshots, gone },
+        at(seconds),
+        retention
+      )
+      for (const run of commit.runs) runs.set(run.key, run)
+      return told(commit.entries).filter((one) => !one.includes("/msg:"))
+    }
+    poll(10, [snapshot(10, "Running", { startedAt: at(0) })])
+    assert.deepStrictEqual(poll(20, [], ["p/r"]), ["p/r#0:COMPLETED_WITH_WARNINGS 20"])
+    assert.deepStrictEqual(poll(30, [snapshot(30, "Running", { startedAt: at(0) })]), [
+      "p/r#1:RUNNING 20.001"
+    ])
+    const failed = snapshot(600, "Failed", { startedAt: at(0), endedAt: at(590) })
+    assert.deepStrictEqual(poll(600, [failed]), ["p/r#1:FAILED 590"])
   })
 
   it("keeps its identity apart from others whatever characters the keys hold", () => {

@@ -410,6 +410,8 @@ describe("Observability", () => {
           [301, `https://host${path}`, "http://host/api"],
           [302, "/login", "http://host/api"],
           [307, `http://other.test${path}`, "http://host/api"],
+          [307, `http://host:8081${path}`, "http://host/api"],
+          [307, `https://host${path}`, "http://host:8082/api"],
           [308, `http://host${path}`, "https://host/api"]
         ] as const) {
           const result = yield* outcome(status, location, from)

@@ -34,6 +34,9 @@ const target = (response: HttpClientResponse.HttpClientResponse, from: string): 
   if (!URL.canParse(location, from)) return undefined
   const old = new URL(from)
   const next = new URL(location, from)
-  const allowed = next.protocol === old.protocol || (old.protocol === "http:" && next.protocol === "https:")
-  return allowed && next.hostname === old.hostname ? next.href : undefined
+  // Another port is another service, which must not be given the key.
+  const isSecured =
+    old.protocol === "http:" && next.protocol === "https:" && old.port === "" && next.port === ""
+  const allowed = next.origin === old.origin || (isSecured && next.hostname === old.hostname)
+  return allowed ? next.href : undefined
 }
