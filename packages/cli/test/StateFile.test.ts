@@ -155,6 +155,25 @@ describe("observability-agent dead-letters", () => {
   )
 })
 
+describe("observability-agent, where history is kept for longer than by default", () => {
+  live(
+    "keeps it when dead letters are changed without an agent",
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const path = `${yield* fs.makeTempDirectoryScoped({ prefix: "state-file-" })}/state.db`
+      yield* Store.fill(path, 3 * 24 * 3600 * 1000)
+      const env = { DK_STATE_PATH: path, DK_HISTORY_RETENTION: "7 days" }
+      const notes = Effect.map(Process.run({ args: ["outbox", "status"], env }), ({ stdout }) =>
+        Number(/and (\d+) notes/.exec(stdout)?.[1])
+      )
+      const before = yield* notes
+      assert.isAbove(before, 2)
+      yield* Process.run({ args: ["dead-letters", "replay", "--all"], env })
+      assert.strictEqual(yield* notes, before + 1, "with the one that tells of the replay")
+    })
+  )
+})
+
 describe("observability-agent, where something cannot be read", () => {
   live(
     "lists an unreadable dead letter, and drops it",

@@ -1,4 +1,4 @@
-/** A state file as an agent leaves it behind, made through the driver ten minutes ago. */
+/** A state file as an agent leaves it behind, made through the driver ten minutes ago, or earlier. */
 import type * as Outbox from "@observability-agents/core/Outbox"
 import * as OutboxSqlite from "@observability-agents/core/OutboxSqlite"
 import type { Phase, RunSnapshot } from "@observability-agents/core/RunSnapshot"
@@ -41,8 +41,8 @@ const snapshot = (
  * Of pipeline 1001: run 7001 has ended, with one event taken at once, one after a failed try, one rejected, one that is
  * tried again and one that waits; 7002 waits in the tool; 7003 runs; 7004 was skipped.
  */
-export const fill = Effect.fnUntraced(function* (path: string) {
-  const start = Date.now() - 600_000
+export const fill = Effect.fnUntraced(function* (path: string, ago = 600_000) {
+  const start = Date.now() - ago
   yield* Effect.gen(function* () {
     yield* TestClock.setTime(start)
     const outbox = yield* OutboxSqlite.make({ path })
