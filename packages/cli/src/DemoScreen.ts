@@ -2,6 +2,7 @@
  * What the demo shows: one row per accepted event, a progress line below them on a terminal, and the summary. Pure
  * functions from facts to text; colours only where asked for.
  */
+import * as EventTitle from "@observability-agents/core/EventTitle"
 import type * as Event from "@observability-agents/toolkit/Event"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -61,7 +62,7 @@ export const row = (style: Style, event: Event.Event, acceptedAt: DateTime.Utc):
   )
   const left = cells.join("")
   const { text, colour } = what(event)
-  return left + paint(style, colour, cut(text, Math.max(style.columns - left.length, 20)))
+  return left + paint(style, colour, EventTitle.cut(text, Math.max(style.columns - left.length, 20)))
 }
 
 /**
@@ -79,14 +80,14 @@ export const progress = (style: Style, facts: Progress): string => {
     `${facts.waiting} waiting`,
     ...(facts.note === "" ? [] : [facts.note])
   ].join(" · ")
-  return `${paint(style, "cyan", bar)} ${cut(text, style.columns - width - 2)}`
+  return `${paint(style, "cyan", bar)} ${EventTitle.cut(text, style.columns - width - 2)}`
 }
 
 /**
  * A line about something that happens in the story, between the rows.
  */
 export const notice = (style: Style, text: string): string =>
-  paint(style, "yellow", cut(`── ${text}`, Math.max(style.columns, 20)))
+  paint(style, "yellow", EventTitle.cut(`── ${text}`, Math.max(style.columns, 20)))
 
 /**
  * The summary at the end.
@@ -140,9 +141,9 @@ const minutes = (duration: Duration.Duration): string => {
 const columns = (time: string, kind: string, job: string, run: string, task: string, text: string) => [
   time.padEnd(10),
   kind.padEnd(9),
-  cut(job, 14).padEnd(16),
-  cut(run, 6).padEnd(8),
-  cut(task, 14).padEnd(16),
+  EventTitle.cut(job, 14).padEnd(16),
+  EventTitle.cut(run, 6).padEnd(8),
+  EventTitle.cut(task, 14).padEnd(16),
   text
 ]
 
@@ -152,7 +153,7 @@ const what = (event: Event.Event): { readonly text: string; readonly colour: Col
       return { text: event.status, colour: statusColours[event.status] }
     case "MessageLog":
       return {
-        text: `${event.level}: ${event.message.replaceAll(/\s+/g, " ")}`,
+        text: `${event.level}: ${event.message}`,
         colour: levelColours[event.level]
       }
     case "MetricLog":
@@ -187,6 +188,3 @@ const codes: Readonly<Record<Colour, string>> = {
 
 const paint = (style: Style, colour: Colour, text: string): string =>
   style.colours && colour !== "plain" ? `${codes[colour]}${text}\u001b[0m` : text
-
-const cut = (text: string, length: number): string =>
-  text.length <= length ? text : `${text.slice(0, Math.max(length - 1, 0))}…`
