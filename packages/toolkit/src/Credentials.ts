@@ -71,8 +71,17 @@ export type Credentials = ApiToken | UserPassword | OAuthClient | AzureServicePr
 export const { ApiToken, UserPassword, OAuthClient, AzureServicePrincipal, AzureUserPassword } =
   Data.taggedEnum<Credentials>()
 
+/** All kinds that get their tokens from a token endpoint. */
+export type WithEndpoint = OAuthClient | AzureServicePrincipal | AzureUserPassword
+
 /** What {@link authorize} may be told: above all the client that makes the requests to the token endpoint. */
-export type Options = TokenSource.Options
+export interface Options extends TokenSource.Options {
+  /**
+   * Finds the token endpoint of an OAuth client ahead of each question for a token, in place of `tokenUrl`, for servers that say
+   * themselves where it is.
+   */
+  readonly endpoint?: Effect.Effect<string> | undefined
+}
 
 /**
  * Makes what puts credentials on a client's requests. The tokens live in the returned function: make it once, and put it
@@ -94,9 +103,23 @@ export const authorize = Effect.fnUntraced(function* (
     case "UserPassword":
       return HttpClient.mapRequest(HttpClientRequest.basicAuth(credentials.username, credentials.password))
     default:
-      return withTokens(yield* TokenSource.make(grantOf(credentials), options))
+      return withTokens(yield* tokens(credentials, options))
   }
 })
+
+/** The tokens of credentials, for requests that carry them in another place than the header `Authorization`. */
+export const tokens = (
+  credentials: WithEndpoint,
+  { endpoint, ...options }: Options
+): Effect.Effect<TokenSource.TokenSource> => {
+  const grant = grantOf(credentials)
+  return TokenSource.make(
+    endpoint === undefined || credentials._tag !== "OAuthClient"
+      ? grant
+      : Effect.map(endpoint, (url) => ({ ...grant, url })),
+    options
+  )
+}
 
 /** The failure of the token endpoint behind an error of a client made by {@link authorize}, if it was that. */
 export const failureOf = (error: HttpClientError.HttpClientError): CredentialsError | undefined =>
@@ -106,7 +129,7 @@ export const failureOf = (error: HttpClientError.HttpClientError): CredentialsEr
 
 // ---- private parts
 
-const grantOf = (credentials: OAuthClient | AzureServicePrincipal | AzureUserPassword): Grant => {
+const grantOf = (credentials: WithEndpoint): Grant => {
   const { clientId, scope } = credentials
   const scoped = scope === "" ? {} : { scope }
   switch (credentials._tag) {

@@ -4,7 +4,7 @@
  */
 import { allKinds, type Kind, tables } from "./CredentialsSections.ts"
 import * as Settings from "./Settings.ts"
-import { keyOf, settingName, variablesOf } from "./SettingsSection.ts"
+import { type FullLook, keyOf, settingName, variablesOf } from "./SettingsSection.ts"
 
 /** What a tool accepts. */
 export interface Options {
@@ -12,6 +12,10 @@ export interface Options {
   readonly kinds?: ReadonlyArray<Kind> | undefined
   /** Whether the tool's own token endpoint takes the place of a `token_url` that is not set (see {@link Defaults}). */
   readonly hasTokenUrl?: boolean | undefined
+  /** Whether there have to be credentials here, by what else is set. Default: yes. */
+  readonly isNeeded?: ((look: FullLook) => boolean) | undefined
+  /** Further places that credentials may come from, for the report that there are none; lines that follow the list. */
+  readonly otherPlaces?: ReadonlyArray<string> | undefined
 }
 
 /** What {@link decide} finds. */
@@ -21,6 +25,10 @@ export interface Decision {
   readonly problems: ReadonlyArray<Settings.Problem>
 }
 
+/** Whether nothing is set at all: no credentials, and no kind chosen. */
+export const isUnset = (look: Settings.Look): boolean =>
+  !isSetChoice(look) && allKinds.every((kind) => tellingSettings(look, kind).length === 0)
+
 /** Which kind is meant by what is set, or why that cannot be said. */
 export const decide = (look: Settings.Look, options: Options): Decision => {
   const accepted = options.kinds ?? allKinds
@@ -29,7 +37,9 @@ export const decide = (look: Settings.Look, options: Options): Decision => {
   const usable = present.filter((kind) => accepted.includes(kind))
   const kind = chosen ?? (usable.length === 1 || present.length === 1 ? (usable[0] ?? present[0]) : undefined)
   if (kind === undefined) {
-    return { kind, problems: [present.length === 0 ? missing(accepted) : ambiguous(look, present, accepted)] }
+    const problem =
+      present.length === 0 ? missing(accepted, options.otherPlaces ?? []) : ambiguous(look, present, accepted)
+    return { kind, problems: [problem] }
   }
   if (!accepted.includes(kind)) return { kind: undefined, problems: [unsuitable(look, kind, accepted)] }
   const problems = tables[kind].needed
@@ -48,13 +58,14 @@ const tellingSettings = (look: Settings.Look, kind: Kind): ReadonlyArray<string>
 
 const choice = "[credentials] kind"
 
-const missing = (accepted: ReadonlyArray<Kind>): Settings.Problem => ({
+const missing = (accepted: ReadonlyArray<Kind>, otherPlaces: ReadonlyArray<string>): Settings.Problem => ({
   setting: choice,
   what: "no credentials are set",
   where: "",
   expected: [
     "the settings of one kind, as variables or in the settings file:",
-    ...accepted.map((kind) => `- ${kind}: ${needsOf(kind)}`)
+    ...accepted.map((kind) => `- ${kind}: ${needsOf(kind)}`),
+    ...otherPlaces
   ].join("\n"),
   found: ""
 })

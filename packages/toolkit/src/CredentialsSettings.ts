@@ -8,7 +8,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Credentials from "./Credentials.ts"
-import { decide, type Options, settingOf } from "./CredentialsChoice.ts"
+import { decide, isUnset, type Options, settingOf } from "./CredentialsChoice.ts"
 import {
   allKinds,
   ApiTokenSettings,
@@ -38,6 +38,8 @@ export interface Defaults {
 export interface CredentialsSettings {
   /** The sections to validate: those of all kinds, and the one that chooses and checks. */
   readonly sections: ReadonlyArray<Settings.Section<unknown>>
+  /** The section that chooses, one of them. */
+  readonly choice: Settings.Section<{ readonly kind: Kind | undefined }>
   /** The credentials that are set. Fails, with the whole report as message, when there are none or it is not clear which. */
   readonly load: (defaults?: Defaults) => Effect.Effect<Credentials.Credentials, Config.ConfigError>
 }
@@ -54,7 +56,8 @@ export const forTool = (options: Options = {}): CredentialsSettings => {
         })
       )
     },
-    check: (look) => decide(look, options).problems
+    check: (look) =>
+      options.isNeeded?.(look) === false && isUnset(look) ? [] : decide(look, options).problems
   })
   const load = Effect.fnUntraced(function* (defaults: Defaults = {}) {
     const look = yield* lookNow(CredentialsSection)
@@ -66,7 +69,11 @@ export const forTool = (options: Options = {}): CredentialsSettings => {
     }
     return yield* read[kind](defaults)
   })
-  return { sections: [CredentialsSection, ...Object.values(tables).map(({ section }) => section)], load }
+  return {
+    sections: [CredentialsSection, ...Object.values(tables).map(({ section }) => section)],
+    choice: CredentialsSection,
+    load
+  }
 }
 
 /** The settings for a tool that accepts every kind. */

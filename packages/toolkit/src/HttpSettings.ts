@@ -42,6 +42,8 @@ export interface HttpSettings {
   readonly params: Readonly<Record<string, Redacted.Redacted>>
   /** User name and password (HTTP Basic) for requests that carry no other credentials. */
   readonly auth?: readonly [username: Redacted.Redacted, password: Redacted.Redacted] | undefined
+  /** Whether requests carry the headers `traceparent` and `b3`, which name our trace to the server. Not unless true. */
+  readonly tracePropagation?: boolean | undefined
 }
 
 /** The settings that hold where nothing is said: those of the older framework. */
@@ -57,7 +59,8 @@ export const defaults: HttpSettings = {
   followRedirects: true,
   http2: false,
   sslVerify: true,
-  params: {}
+  params: {},
+  tracePropagation: false
 }
 
 /**
@@ -129,6 +132,11 @@ export const fields = {
       example: "/etc/ssl/company-ca.pem"
     })
   ),
+  tracePropagation: Settings.boolean({
+    description:
+      "Whether requests name the trace that they belong to (headers traceparent and b3), for a server that takes part in it.",
+    default: false
+  }),
   params: secretTexts(
     Settings.record({
       description: "Query parameters that are added to every request that has none of that name.",

@@ -48,7 +48,14 @@ export const make = Effect.fnUntraced(function* (
     return HttpClient.make((request) => Effect.fail(HttpFailure.transport(request, dispatcher.failure)))
   }
   return pooled(dispatcher.success, settings).pipe(
-    HttpClient.transformResponse(Effect.mapError(inWords)),
+    HttpClient.transformResponse((response) =>
+      // Who is asked learns nothing of our traces unless somebody wants that: the platform's clients tell all of them.
+      Effect.provideService(
+        Effect.mapError(response, inWords),
+        HttpClient.TracerPropagationEnabled,
+        settings.tracePropagation === true
+      )
+    ),
     settings.followRedirects ? HttpClient.followRedirects(10) : (same) => same,
     HttpClient.mapRequest((request) => withParams(withAuth(request, settings), settings))
   )

@@ -16,8 +16,26 @@ export const SHORTEST = 4
  * forms, JSON and HTML write it, and in base64. For HTTP Basic give `user:password` as a secret too, since that is what is put into
  * base64 there. Secrets that overlap or touch become one mask. Mask a text before you cut it.
  */
-export const hide = (text: string, secrets: Iterable<string>): string => {
-  const found = [...formsOf(secrets)].flatMap((form) => placesOf(text, form)).sort(([a], [b]) => a - b)
+export const hide = (text: string, secrets: Iterable<string>): string => hideForms(text, formsOf(secrets))
+
+/**
+ * The same for many texts, such as all log lines: what is looked for is worked out once. Secrets of fewer than `shortest`
+ * characters are left alone, because in texts of any origin they would be found by chance.
+ */
+export const masker = (
+  secrets: Iterable<string>,
+  shortest: number = SHORTEST
+): ((text: string) => string) => {
+  const forms = formsOf(Array.from(secrets).filter((secret) => secret.length >= shortest))
+  if (forms.size === 0) return (text) => text
+  const any = new RegExp(
+    Array.from(forms, (form) => form.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|")
+  )
+  return (text) => (any.test(text) ? hideForms(text, forms) : text)
+}
+
+const hideForms = (text: string, forms: ReadonlySet<string>): string => {
+  const found = [...forms].flatMap((form) => placesOf(text, form)).sort(([a], [b]) => a - b)
   let shown = ""
   let end = 0
   let masked = -1

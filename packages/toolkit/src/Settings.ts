@@ -4,8 +4,9 @@
  * values (a `Config`, read in Layers), the validation of everything at start with one readable report, the
  * origin of each value, and the reference page.
  *
- * Rules: where file and environment both set one thing, the file wins, unless `DK_CONFIG_PRECEDENCE=env`; empty
- * text counts as not set; names of variables may be in upper or lower case; two names of one setting in the
+ * Rules: where file and environment both set one thing, the file wins, unless `DK_CONFIG_PRECEDENCE=env`; after both
+ * come the variables of other programs (`DATABRICKS_HOST`), then what an agent found elsewhere, then defaults. Empty
+ * text counts as not set; names of variables `DK_…` may be in upper or lower case; two names of one setting in the
  * same source must agree.
  */
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -16,14 +17,16 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import * as JsonSchema from "./SettingsJsonSchema.ts"
+import * as Listing from "./SettingsListing.ts"
 import { type Origin, type Problem, SettingsError } from "./SettingsProblem.ts"
 import * as Reference from "./SettingsReference.ts"
 import * as Resolution from "./SettingsResolution.ts"
-import { type Look, type Section, settingName } from "./SettingsSection.ts"
+import type { FullLook, Section } from "./SettingsSection.ts"
 import * as Unknown from "./SettingsUnknown.ts"
 import * as Sources from "./Sources.ts"
 
-export type { Bounds, Field, FieldOptions } from "./SettingsField.ts"
+export type { Bounds, Field, FieldOptions, JsonSchema } from "./SettingsField.ts"
 export {
   boolean,
   integer,
@@ -40,16 +43,29 @@ export {
   string,
   url
 } from "./SettingsField.ts"
-export { describeOrigin, type Origin, type Problem, report, SettingsError } from "./SettingsProblem.ts"
+export type { Resolved } from "./SettingsListing.ts"
+export {
+  describeOrigin,
+  isExplicit,
+  type Origin,
+  type Problem,
+  report,
+  SettingsError
+} from "./SettingsProblem.ts"
 export {
   type Fields,
+  type FullLook,
+  type ItemLook,
   type Look,
   type Section,
   section,
   type SectionOptions,
   type Values
 } from "./SettingsSection.ts"
+export { tables, type TablesOptions } from "./SettingsTables.ts"
 export type { Raw } from "./SettingsText.ts"
+export { type Change, changes } from "./SettingsChanges.ts"
+export { type Fallback, withFallbacks } from "./Sources.ts"
 
 /** What an inspection finds: problems prevent the start, warnings are only told. */
 export interface Inspection {
@@ -61,18 +77,6 @@ export interface Inspection {
 export interface InspectOptions {
   /** Sections that the program knows but does not use now (those of other agents): their names are no mistakes. */
   readonly known?: ReadonlyArray<Section<unknown>>
-}
-
-/** One setting as a listing of the settings in force shows it. */
-export interface Resolved {
-  /** The setting's name: `[http] retries`. */
-  readonly setting: string
-  /** The name of its property in the section's values. */
-  readonly field: string
-  /** The value as text; stars for a secret that is set; undefined when there is none. */
-  readonly value: string | undefined
-  /** Where it was set; undefined when it is not set and has no default, and when two names disagree. */
-  readonly origin: Origin | undefined
 }
 
 /** Reads the sources: the settings file (`file`, or the first that is found) and the environment. */
@@ -118,22 +122,29 @@ export const layer = (
     })
   )
 
-/** Every setting of one or more sections with its value and origin; secrets are masked. */
+/**
+ * Every setting of one or more sections with its value and origin, also where they are not valid; secrets are masked. The
+ * settings of a list of tables follow the list, table by table.
+ */
 export const resolve = (
   sources: Sources.Sources,
   sections: Section<unknown> | ReadonlyArray<Section<unknown>>
-): ReadonlyArray<Resolved> =>
-  Resolution.resolve(sources, "table" in sections ? [sections] : sections).map(
-    ({ field, given, key, name, section, shown }) => {
-      const fallback = field.defaultText === "" ? undefined : field.defaultText
-      return {
-        setting: settingName(section.table, key),
-        field: name,
-        value: shown ?? fallback,
-        origin: given?.origin ?? (fallback === undefined ? undefined : { _tag: "Default" })
-      }
-    }
-  )
+): ReadonlyArray<Listing.Resolved> =>
+  Listing.listing(Resolution.resolve(sources, "table" in sections ? [sections] : sections))
+
+/**
+ * What is set where, ahead of the validation: for an agent that looks for more elsewhere, and has to know what it need
+ * not look for. It sees into lists of tables, too.
+ */
+export const look = (sources: Sources.Sources, sections: ReadonlyArray<Section<unknown>>): FullLook =>
+  lookAt(Resolution.resolve(sources, sections))
+
+/** A variable of the environment by its exact name; none when it is empty. What it holds may be a secret. */
+export const variable = (sources: Sources.Sources, name: string): Option.Option<string> => {
+  const { env } = Redacted.value(sources.contents)
+  const value = Object.hasOwn(env, name) ? env[name] : undefined
+  return value === undefined || value === "" ? Option.none() : Option.some(value)
+}
 
 /**
  * The value of one setting ahead of the validation of all, for what has to be known before: which agent to run. None
@@ -152,16 +163,33 @@ export const value = <A, K extends keyof A & string>(
 
 /**
  * Where a setting was set: none when it is not set (a default is no origin), and under every ConfigProvider that does
- * not come from {@link layer}.
+ * not come from {@link layer}. With `item`, a setting in one table of a list of tables, by index and property name.
  */
 export const origin = <A>(
   section: Section<A>,
-  field: keyof A & string
+  field: keyof A & string,
+  item?: { readonly index: number; readonly field: string }
 ): Effect.Effect<Option.Option<Origin>> =>
-  Effect.map(Origins, (origins) => Option.fromUndefinedOr(origins.get(path(section.table, field))))
+  Effect.map(Origins, (origins) => {
+    const list = path(section.table, field)
+    return Option.fromUndefinedOr(
+      origins.get(item === undefined ? list : itemPath(list, item.index, item.field))
+    )
+  })
 
-/** The reference of some sections as Markdown: each setting with type, default, variables, older names, description. */
+/**
+ * The reference of some sections as Markdown: each setting with type, default, variables, older names, description. Lists of
+ * tables have a chapter of their own.
+ */
 export const reference: (sections: ReadonlyArray<Section<unknown>>) => string = Reference.reference
+
+/**
+ * The settings file as JSON Schema (draft 2020-12), for editors. What it accepts is accepted at start, but for rules over
+ * several settings; a few ways of writing things that are accepted too, such as numbers in quotes, it does not recommend. Nothing is
+ * required in it, because everything may come from the environment.
+ */
+export const jsonSchema: (sections: ReadonlyArray<Section<unknown>>) => JsonSchema.JsonSchema =
+  JsonSchema.jsonSchema
 
 const Origins: Context.Reference<ReadonlyMap<string, Origin>> = Context.Reference<
   ReadonlyMap<string, Origin>
@@ -193,32 +221,58 @@ const inspected = (
   }
 }
 
-const lookAt = (resolutions: ReadonlyArray<Resolution.Resolution>): Look => {
+const lookAt = (resolutions: ReadonlyArray<Resolution.Resolution>): FullLook => {
   const origins = originsOf(resolutions)
   const values = new Map(
     resolutions.map(({ name, section, value }) => [path(section.table, name), Result.getOrUndefined(value)])
   )
   return {
     origin: (table, field) => origins.get(path(table, field)),
-    value: (table, field) => values.get(path(table, field))
+    value: (table, field) => values.get(path(table, field)),
+    items: (table, field) =>
+      (resolutions.find(({ name, section }) => section.table === table && name === field)?.items ?? []).map(
+        ({ fields, title }) => {
+          const decided = new Map(fields.map((decision) => [decision.name, decision]))
+          return {
+            title,
+            origin: (name) => decided.get(name)?.given?.origin,
+            value: (name) => {
+              const value = decided.get(name)?.value
+              return value === undefined ? undefined : Result.getOrUndefined(value)
+            }
+          }
+        }
+      )
   }
 }
 
 const originsOf = (resolutions: ReadonlyArray<Resolution.Resolution>): ReadonlyMap<string, Origin> =>
   new Map(
-    resolutions.flatMap(({ given, name, section }) =>
-      given === undefined ? [] : [[path(section.table, name), given.origin] as const]
-    )
+    resolutions.flatMap(({ given, items, name, section }) => {
+      if (given === undefined) return []
+      const own = path(section.table, name)
+      return [
+        [own, given.origin] as const,
+        ...items.flatMap(({ fields, index }) =>
+          fields.flatMap(({ given, name }) =>
+            given === undefined ? [] : [[itemPath(own, index, name), given.origin] as const]
+          )
+        )
+      ]
+    })
   )
 
 const path = (table: string, field: string): string => `${table}.${field}`
+
+const itemPath = (list: string, index: number, field: string): string => `${list}[${index}].${field}`
 
 const provider = (
   sources: Sources.Sources,
   resolutions: ReadonlyArray<Resolution.Resolution>
 ): ConfigProvider.ConfigProvider => {
   const tree = Resolution.tree(resolutions)
-  const ours = ConfigProvider.fromUnknown(tree)
+  // What is in the tree is set, also where it is empty text.
+  const ours = ConfigProvider.fromUnknown(tree, { preserveEmptyStrings: true })
   const others = ConfigProvider.fromEnvRecord(Redacted.value(sources.contents).env)
   return ConfigProvider.make((at) =>
     typeof at[0] === "string" && Object.hasOwn(tree, at[0]) ? ours.load(at) : others.load(at)

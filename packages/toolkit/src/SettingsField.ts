@@ -8,7 +8,10 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { type Bounds, boundsSchema, boundsText, within } from "./SettingsBounds.ts"
 import * as Text from "./SettingsText.ts"
+
+export type { Bounds } from "./SettingsBounds.ts"
 
 /** One setting of type `A`. */
 export interface Field<out A> {
@@ -33,11 +36,24 @@ export interface Field<out A> {
   readonly key: string | undefined
   /** Older names in the file: `key` (same table) or `table.key`. */
   readonly aliases: ReadonlyArray<string>
-  /** Further variables by their full names. */
+  /**
+   * Further variables by their full names. Those that begin with `DK_` are older names. The others belong to the tool's own
+   * programs (`DATABRICKS_HOST`): they hold where neither the file nor a variable `DK_…` sets the field, and are
+   * read exactly as they are written here, as those programs read them.
+   */
   readonly variables: ReadonlyArray<string>
   /** A value as an example, for reports and the reference. */
   readonly example: string | undefined
+  /** Whether empty text in the settings file is a value. It counts as not set otherwise, and always in a variable. */
+  readonly emptyIsValue?: boolean | undefined
+  /** What the settings file may hold, as JSON Schema; with the default, if there is one. */
+  readonly schema: JsonSchema
+  /** The fields of each table, where the value is a list of tables (see `Settings.tables`). */
+  readonly inner: Readonly<Record<string, Field<unknown>>> | undefined
 }
+
+/** A JSON Schema (draft 2020-12), or a part of one. */
+export type JsonSchema = Readonly<Record<string, unknown>>
 
 /** Options that every field takes. Without `default` a field is required, unless it is made {@link optional}. */
 export interface FieldOptions<A> {
@@ -49,18 +65,11 @@ export interface FieldOptions<A> {
   readonly key?: string
 }
 
-/** Bounds of a number; `min` and `max` are included. */
-export interface Bounds {
-  readonly min?: number
-  readonly max?: number
-  /** The value must be greater than this. */
-  readonly exclusiveMinimum?: number
-}
-
 /** Any text, as it is. Empty text counts as not set, in the file as in the environment. */
 export const string = (options: FieldOptions<string>): Field<string> =>
   make(options, {
     expected: "text",
+    schema: { type: "string" },
     decode: (raw) => (typeof raw === "string" ? Result.succeed(raw) : refuse),
     defaultText: quote
   })
@@ -71,6 +80,7 @@ export const nonEmptyString = (
 ): Field<string> => {
   const { maxLength } = options
   return make(options, {
+    schema: { type: "string", ...(maxLength === undefined ? {} : { maxLength }) },
     expected: maxLength === undefined ? "text that is not blank" : `text of 1 to ${maxLength} characters`,
     decode: (raw) => {
       if (typeof raw !== "string" || raw.trim() === "") return refuse
@@ -92,6 +102,7 @@ export const nonEmptyString = (
 export const secret = (options: Omit<FieldOptions<string>, "default">): Field<Redacted.Redacted> =>
   make<Redacted.Redacted>(options, {
     expected: "a secret text",
+    schema: { type: "string" },
     secret: true,
     decode: (raw) => {
       if (typeof raw !== "string") return refuse
@@ -105,6 +116,7 @@ export const secret = (options: Omit<FieldOptions<string>, "default">): Field<Re
 export const boolean = (options: FieldOptions<boolean>): Field<boolean> =>
   make(options, {
     expected: "true or false",
+    schema: { type: "boolean" },
     decode: (raw) => orRefuse(Text.toBoolean(raw)),
     defaultText: String
   })
@@ -112,7 +124,8 @@ export const boolean = (options: FieldOptions<boolean>): Field<boolean> =>
 /** A whole number. */
 export const integer = (options: FieldOptions<number> & Bounds): Field<number> =>
   make(options, {
-    expected: `a whole number${boundsText(options, String)}`,
+    expected: `a whole number${boundsText(options)}`,
+    schema: { type: "integer", ...boundsSchema(options) },
     decode: (raw) => {
       const value = Text.toNumber(raw)
       return value !== undefined && Number.isSafeInteger(value) && within(options, value)
@@ -125,7 +138,8 @@ export const integer = (options: FieldOptions<number> & Bounds): Field<number> =
 /** A number. */
 export const number = (options: FieldOptions<number> & Bounds): Field<number> =>
   make(options, {
-    expected: `a number${boundsText(options, String)}`,
+    expected: `a number${boundsText(options)}`,
+    schema: { type: "number", ...boundsSchema(options) },
     decode: (raw) => {
       const value = Text.toNumber(raw)
       return value !== undefined && within(options, value) ? Result.succeed(value) : refuse
@@ -139,10 +153,18 @@ export const number = (options: FieldOptions<number> & Bounds): Field<number> =>
  */
 export const seconds = (options: FieldOptions<number> & Bounds): Field<Duration.Duration> => {
   const { default: initial, ...others } = options
+  const bounds = { ...(options.exclusiveMinimum === undefined ? { min: 0 } : {}), ...options }
   return make<Duration.Duration>(
     { ...others, ...(initial === undefined ? {} : { default: Duration.millis(initial * 1000) }) },
     {
-      expected: `a number of seconds${boundsText(options, String)}, or a span such as "5 minutes"`,
+      expected: `a number of seconds${boundsText(options)}, or a span such as "5 minutes"`,
+      schema: {
+        anyOf: [
+          { type: "number", ...boundsSchema(bounds) },
+          { type: "string", pattern: Text.SPAN_PATTERN }
+        ]
+      },
+      toJson: Duration.toSeconds,
       decode: (raw) => {
         const value = Text.toDuration(raw)
         return value !== undefined && within(options, Duration.toSeconds(value))
@@ -161,6 +183,7 @@ export const seconds = (options: FieldOptions<number> & Bounds): Field<Duration.
 export const url = (options: FieldOptions<string>): Field<string> =>
   make(options, {
     expected: "an address that begins with https:// or http://",
+    schema: { type: "string", pattern: "^\\s*[Hh][Tt][Tt][Pp][Ss]?://" },
     decode: (raw) => {
       if (typeof raw !== "string") return refuse
       const text = raw.trim()
@@ -182,6 +205,7 @@ export const literals = <const L extends string>(
   options: FieldOptions<L>
 ): Field<L> =>
   make<L>(options, {
+    schema: { type: "string", enum: words },
     expected: words.length === 1 ? quote(words.join("")) : `one of ${words.map(quote).join(", ")}`,
     decode: (raw) => {
       if (typeof raw !== "string") return refuse
@@ -205,6 +229,8 @@ export const list = <A>(
   const decodeItem = Schema.decodeUnknownResult(item)
   return make<ReadonlyArray<A>>(options, {
     expected: `a list of ${options.items ?? "texts"} (in a variable: JSON, or separated by commas)`,
+    schema: { type: "array", items: { type: ["string", "number"] } },
+    toJson: (values) => values.map((value) => encoded(item, value)),
     decode: (raw) => {
       const items = Text.toItems(raw)
       if (items === undefined) return refuse
@@ -228,6 +254,7 @@ export const record = (
   make(options, {
     secret: options.secret === true,
     expected: "a table of texts (in a variable: JSON, or name=value separated by commas)",
+    schema: { type: "object", additionalProperties: { type: ["string", "number", "boolean"] } },
     decode: (raw) => orRefuse(Text.toEntries(raw)),
     // By names alone, however it was given: what stands in a table can be anything.
     show: (raw) => {
@@ -251,16 +278,21 @@ export const of = <A>(
   return make<A>(options, {
     expected: options.expected,
     secret: options.secret === true,
+    schema: { type: ["string", "number", "boolean"] },
+    toJson: (value) => {
+      const text = encoded(schema, value)
+      return Text.toNumber(text) ?? text
+    },
     decode: (raw) => Result.mapError(decode(raw), () => undefined),
     defaultText: (value) => (options.secret === true ? "" : encoded(schema, value))
   })
 }
 
 /** The same field, but not required: its value is undefined when nothing is set. */
-export const optional = <A>(field: Field<A>): Field<A | undefined> => ({
-  ...field,
-  fallback: Option.some(undefined)
-})
+export const optional = <A>(field: Field<A>): Field<A | undefined> => {
+  const { default: _, ...schema } = field.schema
+  return { ...field, fallback: Option.some(undefined), defaultText: "", schema }
+}
 
 /** The same field with its value (and its default) in another form. */
 export const map = <A, B>(field: Field<A>, f: (value: A) => B): Field<B> => ({
@@ -274,7 +306,10 @@ const make = <A>(
   type: {
     readonly expected: string
     readonly decode: (raw: Text.Raw) => Result.Result<A, string | undefined>
+    readonly schema: JsonSchema
     readonly defaultText: (value: A) => string
+    /** The default as the settings file would have it; without this, it is the value itself. */
+    readonly toJson?: (value: A) => unknown
     readonly show?: (raw: Text.Raw) => string
     readonly secret?: boolean
   }
@@ -289,7 +324,12 @@ const make = <A>(
   key: options.key,
   aliases: options.aliases ?? [],
   variables: options.variables ?? [],
-  example: options.example
+  example: options.example,
+  schema:
+    options.default === undefined || type.secret === true
+      ? type.schema
+      : { ...type.schema, default: type.toJson?.(options.default) ?? options.default },
+  inner: undefined
 })
 
 const refuse: Result.Result<never, string | undefined> = Result.fail(undefined)
@@ -301,22 +341,3 @@ const quote = (text: string): string => JSON.stringify(text)
 
 const encoded = <A>(schema: Schema.Codec<A, string>, value: A): string =>
   Option.getOrElse(Schema.encodeOption(schema)(value), () => "")
-
-const within = (bounds: Bounds, value: number): boolean =>
-  (bounds.min === undefined || value >= bounds.min) &&
-  (bounds.max === undefined || value <= bounds.max) &&
-  (bounds.exclusiveMinimum === undefined || value > bounds.exclusiveMinimum)
-
-const boundsText = (bounds: Bounds, text: (value: number) => string): string => {
-  const lower =
-    bounds.exclusiveMinimum !== undefined
-      ? ` above ${text(bounds.exclusiveMinimum)}`
-      : bounds.min !== undefined
-        ? ` of ${text(bounds.min)} or more`
-        : ""
-  if (bounds.max === undefined) return lower
-  if (bounds.min !== undefined && bounds.exclusiveMinimum === undefined) {
-    return ` from ${text(bounds.min)} to ${text(bounds.max)}`
-  }
-  return lower === "" ? ` of ${text(bounds.max)} or less` : `${lower}, up to ${text(bounds.max)}`
-}

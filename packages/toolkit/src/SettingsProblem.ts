@@ -7,13 +7,27 @@ import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 
 /**
- * Where the value of a setting comes from: its default, a key of the settings file, or a variable of the
- * environment (with the path of the file behind it when the value was given by a `…_FILE` variable).
+ * Where the value of a setting comes from: its default, a key of the settings file, a variable of the environment, or
+ * something outside of both that an agent read by itself (`External`, e.g. a profile of the tool's own configuration).
+ * `file` is the path of the file that holds the value, where a key `…_file` or a variable `…_FILE` named one. `item`
+ * says which element of a list of tables it belongs to: its number from 1, and its name in quotes if it has one.
  */
 export const Origin = Schema.Union([
   Schema.TaggedStruct("Default", {}),
-  Schema.TaggedStruct("File", { path: Schema.String, table: Schema.String, key: Schema.String }),
-  Schema.TaggedStruct("Variable", { name: Schema.String, file: Schema.optionalKey(Schema.String) })
+  Schema.TaggedStruct("File", {
+    path: Schema.String,
+    table: Schema.String,
+    key: Schema.String,
+    item: Schema.optionalKey(Schema.String),
+    file: Schema.optionalKey(Schema.String)
+  }),
+  Schema.TaggedStruct("Variable", {
+    name: Schema.String,
+    key: Schema.optionalKey(Schema.String),
+    item: Schema.optionalKey(Schema.String),
+    file: Schema.optionalKey(Schema.String)
+  }),
+  Schema.TaggedStruct("External", { description: Schema.String })
 ])
 
 /** See the schema of the same name. */
@@ -24,12 +38,25 @@ export const describeOrigin = (origin: Origin): string => {
   switch (origin._tag) {
     case "Default":
       return "default"
-    case "File":
-      return `${origin.path} [${origin.table}] ${origin.key}`
-    case "Variable":
-      return origin.file === undefined ? origin.name : `${origin.name} (file ${origin.file})`
+    case "External":
+      return origin.description
+    case "File": {
+      const { item, key, path, table } = origin
+      return `${path} ${item === undefined ? `[${table}]` : `[[${table}]] ${item}`} ${key}${behind(origin.file)}`
+    }
+    case "Variable": {
+      const place = [origin.name, origin.item, origin.key].filter((part) => part !== undefined).join(" ")
+      return `${place}${behind(origin.file)}`
+    }
   }
 }
+
+/**
+ * Whether a setting was set on purpose for this program: in the settings file, or by a variable that begins with `DK_`. A
+ * default, a variable of another program (`DATABRICKS_HOST`) and what an agent found elsewhere are not.
+ */
+export const isExplicit = (origin: Origin): boolean =>
+  origin._tag === "File" || (origin._tag === "Variable" && /^DK_/i.test(origin.name))
 
 /** One thing that is wrong; empty texts are left out of the report. */
 export const Problem = Schema.Struct({
@@ -85,6 +112,8 @@ export const report = (problems: ReadonlyArray<Problem>): string => {
     WHAT_TO_DO
   ].join("\n\n")
 }
+
+const behind = (file: string | undefined): string => (file === undefined ? "" : ` (file ${file})`)
 
 const WHAT_TO_DO = [
   "What to do: correct these in the settings file or in the environment, then start again.",

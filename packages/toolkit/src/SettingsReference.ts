@@ -4,9 +4,20 @@
  */
 import * as Option from "effect/Option"
 import type { Field } from "./SettingsField.ts"
-import { keyOf, type Section, variablesOf } from "./SettingsSection.ts"
+import { fileKeys } from "./SettingsGiven.ts"
+import {
+  type Fields,
+  foreignVariablesOf,
+  keyOf,
+  listName,
+  type Section,
+  variablesOf
+} from "./SettingsSection.ts"
 
-/** One chapter for each section, with a row for each setting: name, type, default, variables, older names, description. */
+/**
+ * One chapter for each section, with a row for each setting: name, type, default, variables, older names, description; and
+ * one for each list of tables in it.
+ */
 export const reference = (sections: ReadonlyArray<Section<unknown>>): string =>
   `${sections.map(chapter).join("\n\n")}\n`
 
@@ -18,23 +29,53 @@ const chapter = (section: Section<unknown>): string =>
     "",
     "| Setting | Type | Default | Variable | Older names | Description |",
     "|---|---|---|---|---|---|",
-    ...Object.entries(section.fields).map(([name, field]) => row(section, name, field))
+    ...Object.entries(section.fields).map(([name, field]) => row(section, name, field)),
+    ...Object.entries(section.fields).flatMap(([name, field]) =>
+      field.inner === undefined ? [] : ["", listChapter(section, keyOf(name, field), field, field.inner)]
+    )
   ].join("\n")
 
-const row = (section: Section<unknown>, name: string, field: Field<unknown>): string => {
-  const example = field.example === undefined ? "" : ` Example: ${code(field.example)}.`
-  const cells = [
-    code(keyOf(name, field)),
+/** The tables of a list. Their settings have no variables and no older names. */
+const listChapter = (section: Section<unknown>, key: string, field: Field<unknown>, fields: Fields): string =>
+  [
+    `### \`${listName(section.table, key)}\``,
+    "",
+    field.description,
+    "",
+    "| Setting | Type | Default | Description |",
+    "|---|---|---|---|",
+    ...Object.entries(fields).map(([name, field]) =>
+      line([setting(fields, name, field), cell(field.expected), initial(field), description(field)])
+    )
+  ].join("\n")
+
+const row = (section: Section<unknown>, name: string, field: Field<unknown>): string =>
+  line([
+    setting(section.fields, name, field),
     cell(field.expected),
     initial(field),
-    variablesOf(section, name, field)
-      .map((variable) => code(field.secret ? `${variable}[_FILE]` : variable))
-      .join("<br>"),
+    [
+      ...variablesOf(section, name, field).map((variable) =>
+        code(field.secret ? `${variable}[_FILE]` : variable)
+      ),
+      ...foreignVariablesOf(field).map(code)
+    ].join("<br>"),
     field.aliases.map((alias) => code(place(alias))).join("<br>"),
-    `${cell(field.description)}${example}`
-  ]
-  return `| ${cells.join(" | ")} |`
+    field.inner === undefined
+      ? description(field)
+      : `See \`${listName(section.table, keyOf(name, field))}\` below.`
+  ])
+
+const line = (cells: ReadonlyArray<string>): string => `| ${cells.join(" | ")} |`
+
+/** The key, and for a secret the key of the file that it may stand in. */
+const setting = (fields: Fields, name: string, field: Field<unknown>): string => {
+  const key = keyOf(name, field)
+  return code(fileKeys(fields, field, key).length > 0 ? `${key}[_file]` : key)
 }
+
+const description = (field: Field<unknown>): string =>
+  `${cell(field.description)}${field.example === undefined ? "" : ` Example: ${code(field.example)}.`}`
 
 const initial = (field: Field<unknown>): string => {
   if (Option.isNone(field.fallback)) return "**required**"

@@ -1,37 +1,42 @@
 /**
- * Which value each setting has, and why: finds a setting under all its names in both sources, decides between
- * them, decodes, and tells everything that is wrong. Pure, and the one place where the rules of precedence and
- * of old names are written down.
+ * What every setting is: finds each setting of some sections in the sources, and the tables of lists of tables in it,
+ * and has it decided (see the module SettingsDecision).
  */
-import * as Equal from "effect/Equal"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import type { Field } from "./SettingsField.ts"
-import { describeOrigin, type Origin, type Problem } from "./SettingsProblem.ts"
-import { keyOf, keysOf, type Section, settingName, variablesOf } from "./SettingsSection.ts"
+import { decide, type Decision, expectation, type Found, holds, leaves, rawOf } from "./SettingsDecision.ts"
+import * as Give from "./SettingsGiven.ts"
+import { describeOrigin, type Problem } from "./SettingsProblem.ts"
+import {
+  type Fields,
+  foreignVariablesOf,
+  keyOf,
+  listName,
+  type Section,
+  settingName,
+  variablesOf
+} from "./SettingsSection.ts"
+import * as Tables from "./SettingsTables.ts"
 import * as Text from "./SettingsText.ts"
-import { type Contents, PRECEDENCE, type Sources } from "./Sources.ts"
+import { PRECEDENCE, type Sources } from "./Sources.ts"
 
-/** One setting with what was found out about it. */
-export interface Resolution {
+/** One setting of a section with what was found out about it. */
+export interface Resolution extends Decision {
   readonly section: Section<unknown>
-  readonly name: string
-  readonly key: string
-  readonly field: Field<unknown>
-  /** What is used; undefined when nothing is set, or when two names disagree. */
-  readonly given: Given | undefined
-  /** What is used, in words that may be shown; undefined when nothing is set. */
-  readonly shown: string | undefined
-  /** The value or its default; a failure when it is missing or not valid. */
-  readonly value: Result.Result<unknown, ReadonlyArray<Problem>>
-  readonly warnings: ReadonlyArray<Problem>
+  /** The tables of a list of tables. */
+  readonly items: ReadonlyArray<Item>
+  /** What the ConfigProvider serves: what is used, with the contents of files in place of their paths. */
+  readonly raw: Text.Raw | undefined
 }
 
-/** A value as one source gives it; a failure when the file behind a `…_FILE` variable cannot be used. */
-export interface Given {
-  readonly origin: Origin
-  readonly raw: Result.Result<Text.Raw, string>
+/** One table of a list of tables. */
+export interface Item {
+  readonly index: number
+  /** Its name for people: `[[databricks.workspaces]] 2 "prod-eu"`. */
+  readonly title: string
+  /** The end of that: `2 "prod-eu"`. */
+  readonly label: string
+  readonly fields: ReadonlyArray<Decision>
 }
 
 /** Resolves all fields of some sections. */
@@ -39,34 +44,43 @@ export const resolve = (
   sources: Sources,
   sections: ReadonlyArray<Section<unknown>>
 ): ReadonlyArray<Resolution> => {
-  const contents = Redacted.value(sources.contents)
-  const variables = byUpperCase(contents)
+  const lookup = Give.lookup(sources)
   const found = sections.flatMap((section) =>
-    Object.entries(section.fields).map(([name, field]) => ({
-      section,
-      name,
-      key: keyOf(name, field),
-      field,
-      file: inFile(sources, contents, section, name, field),
-      env: inEnvironment(contents, variables, section, name, field)
-    }))
+    Object.entries(section.fields).map(([name, field]): FoundField => {
+      const key = keyOf(name, field)
+      const title = field.inner === undefined ? settingName(section.table, key) : listName(section.table, key)
+      const variables = [...variablesOf(section, name, field).slice(0, 1), ...foreignVariablesOf(field)]
+      return {
+        section,
+        title,
+        name,
+        key,
+        field,
+        presentVariable: variables[0] ?? "",
+        ranks: Give.ofField(lookup, section, name, field),
+        places: `${title} in ${sources.file ?? sources.searched[0] ?? "the file"}, or ${variables.join(" or ")} in the environment`
+      }
+    })
   )
   // A secret may also stand where none is expected (a key pasted as the host): then it must not be shown there.
   const secrets = found
-    .filter(({ field }) => field.secret)
-    .flatMap(({ env, file }) => [...file, ...env])
-    .flatMap(({ raw }) => (Result.isSuccess(raw) ? leaves(raw.success) : []))
+    .flatMap((setting) => secretsOf(lookup, setting))
     .map((text) => text.trim())
     .filter((text) => text.length >= MIN_SECRET_LENGTH)
-  return found.map((setting) => decide(sources, setting, tell(setting.field, secrets)))
+  return found.map((setting) => {
+    const decision = decide(setting, secrets)
+    const { field, section } = setting
+    const plain: Resolution = { ...decision, section, items: [], raw: rawOf(decision) }
+    return field.inner === undefined ? plain : withItems(lookup, plain, field.inner, secrets)
+  })
 }
 
 /** The settings that were given, by table and canonical key: what the ConfigProvider serves. */
 export const tree = (resolutions: ReadonlyArray<Resolution>): Record<string, Record<string, Text.Raw>> => {
   const out: Record<string, Record<string, Text.Raw>> = {}
-  for (const { given, key, section } of resolutions) {
+  for (const { key, raw, section } of resolutions) {
     const table = (out[section.table] ??= {})
-    if (given !== undefined && Result.isSuccess(given.raw)) table[key] = given.raw.success
+    if (raw !== undefined) table[key] = raw
   }
   return out
 }
@@ -86,187 +100,138 @@ export const precedenceProblems = (sources: Sources): ReadonlyArray<Problem> =>
 // Shorter ones would hide half of every report, and are no secrets worth the name.
 const MIN_SECRET_LENGTH = 4
 
-interface Found {
+interface FoundField extends Found {
   readonly section: Section<unknown>
-  readonly name: string
-  readonly key: string
-  readonly field: Field<unknown>
-  readonly file: ReadonlyArray<Given>
-  readonly env: ReadonlyArray<Given>
 }
 
-const decide = (sources: Sources, setting: Found, shown: (raw: Text.Raw) => string): Resolution => {
-  const { field, key, name, section } = setting
-  const base = { section, name, key, field, given: undefined, shown: undefined, warnings: [] }
-  const title = settingName(section.table, key)
-  const problem = (rest: Omit<Problem, "setting">): Resolution["value"] =>
-    Result.fail([{ setting: title, ...rest }])
-
-  const [file, env] = [setting.file.filter(isSet), setting.env.filter(isSet)]
-  const contradiction = contradicting(field, file) ?? contradicting(field, env)
-  if (contradiction !== undefined) {
-    const [one, other] = contradiction
-    const present = one.origin._tag === "File" ? title : variablesOf(section, name, field)[0]
-    const value = problem({
-      what: "given under two names with different values",
-      where: `${describeOrigin(one.origin)} and ${describeOrigin(other.origin)}`,
-      expected: `only one of them; the present name is ${present}`,
-      found: field.secret ? "two different values" : `${tellGiven(one, shown)} and ${tellGiven(other, shown)}`
-    })
-    return { ...base, value }
+/** Looks into the tables of a list: each of their fields is decided by itself, so that all problems are told. */
+const withItems = (
+  lookup: Give.Lookup,
+  resolution: Resolution,
+  fields: Fields,
+  secrets: ReadonlyArray<string>
+): Resolution => {
+  const { field, given, key, section, title } = resolution
+  if (given === undefined || Result.isFailure(given.raw)) return resolution
+  const where = describeOrigin(given.origin)
+  const list = Tables.items(fields, given.raw.success, (name) => !holds(name, secrets))
+  if (Result.isFailure(list)) {
+    const expected =
+      given.origin._tag === "File"
+        ? `${title}, with two brackets on each side, above each of the tables`
+        : `a JSON array of objects: [{"…": "…"}, {"…": "…"}]`
+    const value = Result.fail([{ setting: title, what: list.failure, where, expected, found: "" }])
+    return { ...resolution, value, raw: undefined }
   }
-
-  const [used, unused] = sources.precedence === "file" ? [file[0], env[0]] : [env[0], file[0]]
-  const given = used ?? unused
-  if (given === undefined) {
-    const value = Option.isSome(field.fallback)
-      ? Result.succeed(field.fallback.value)
-      : problem({
-          what: "required, but not set",
-          where: places(sources, setting),
-          expected: expectation(field),
-          found:
-            [...setting.file, ...setting.env]
-              .map(({ origin }) => `empty text in ${describeOrigin(origin)}`)
-              .join(", ") || "nothing"
-        })
-    return { ...base, value }
-  }
-  return {
-    ...base,
-    given,
-    shown: field.secret ? STARS : tellGiven(given, shown),
-    value: Result.mapError(decode(field, given, shown), (rest) => [
-      { setting: title, where: describeOrigin(given.origin), ...rest }
-    ]),
-    warnings: used !== undefined && unused !== undefined ? overridden(title, field, used, unused) : []
-  }
-}
-
-/** The first value of a source, and one under another name in the same source that differs from it. */
-const contradicting = (
-  field: Field<unknown>,
-  source: ReadonlyArray<Given>
-): readonly [Given, Given] | undefined => {
-  const [first, ...others] = source
-  if (first === undefined) return undefined
-  const other = others.find((given) => differ(field, first, given))
-  return other === undefined ? undefined : [first, other]
-}
-
-const decode = (
-  field: Field<unknown>,
-  given: Given,
-  shown: (raw: Text.Raw) => string
-): Result.Result<unknown, Pick<Problem, "what" | "expected" | "found">> => {
-  if (Result.isFailure(given.raw)) {
-    return Result.fail({
-      what: "its file cannot be used",
-      expected: "a readable file that holds the secret",
-      found: given.raw.failure
-    })
-  }
-  const raw = given.raw.success
-  return Result.mapError(field.decode(raw), (detail) => ({
-    what: detail === undefined || field.secret ? "not an accepted value" : `not an accepted value: ${detail}`,
-    expected: expectation(field),
-    found: shown(raw)
-  }))
-}
-
-const overridden = (
-  title: string,
-  field: Field<unknown>,
-  used: Given,
-  unused: Given
-): ReadonlyArray<Problem> =>
-  differ(field, used, unused)
-    ? [
+  const found = list.success.map((item) => {
+    const place = `${title} ${item.label}`
+    const decisions = Object.entries(fields).map(([name, field]) => {
+      const inner = keyOf(name, field)
+      return decide(
         {
-          setting: title,
-          what: "given twice with different values",
-          where: `${describeOrigin(used.origin)} (used) and ${describeOrigin(unused.origin)} (not used)`,
-          expected: `one of the two; ${PRECEDENCE} says which source wins`,
-          found: ""
-        }
-      ]
-    : []
-
-const inFile = (
-  sources: Sources,
-  contents: Contents,
-  section: Section<unknown>,
-  name: string,
-  field: Field<unknown>
-): ReadonlyArray<Given> =>
-  keysOf(section, name, field).flatMap(({ key, table }) => {
-    const content = Object.hasOwn(contents.tables, table) ? contents.tables[table] : undefined
-    if (typeof content !== "object" || content === null || !Object.hasOwn(content, key)) return []
-    // SAFETY: the object was just seen to have this key of its own.
-    const raw = Text.fromUnknown((content as Record<string, unknown>)[key])
-    return raw === undefined
-      ? []
-      : [{ origin: { _tag: "File", path: sources.file ?? "", table, key }, raw: Result.succeed(raw) }]
-  })
-
-const inEnvironment = (
-  contents: Contents,
-  variables: ReadonlyMap<string, ReadonlyArray<string>>,
-  section: Section<unknown>,
-  name: string,
-  field: Field<unknown>
-): ReadonlyArray<Given> =>
-  variablesOf(section, name, field).flatMap((variable) => {
-    const plain = (variables.get(variable) ?? []).map((written): Given => ({
-      origin: { _tag: "Variable", name: written },
-      raw: Result.succeed(contents.variables.get(written) ?? "")
-    }))
-    if (!field.secret) return plain
-    const behindFiles = (variables.get(`${variable}_FILE`) ?? []).flatMap((written): ReadonlyArray<Given> => {
-      const path = contents.variables.get(written) ?? ""
-      const content = contents.files.get(written)
-      if (content === undefined) return []
-      const raw = Result.isSuccess(content) && content.success === "" ? Result.fail("an empty file") : content
-      return [{ origin: { _tag: "Variable", name: written, file: path }, raw }]
+          title: `${place} ${inner}`,
+          name,
+          key: inner,
+          field,
+          ranks: Give.ofItem(lookup, given, `${section.table}.${key}`, fields, item, inner, field),
+          presentVariable: "",
+          places: given.origin._tag === "File" ? `${given.origin.path} ${place}` : `${where} ${item.label}`
+        },
+        secrets
+      )
     })
-    return [...plain, ...behindFiles]
+    return {
+      item: { index: item.index, title: place, label: item.label, fields: decisions },
+      unknown: unknownKeys(fields, item, place, where)
+    }
   })
-
-const byUpperCase = (contents: Contents): ReadonlyMap<string, ReadonlyArray<string>> =>
-  Map.groupBy(contents.variables.keys(), (name) => name.toUpperCase())
-
-const isSet = (given: Given): boolean => !(Result.isSuccess(given.raw) && given.raw.success === "")
-
-/** Values are compared as decoded, so that `5` and `5.0` agree; those that are not valid, as they are written. */
-const differ = (field: Field<unknown>, a: Given, b: Given): boolean => {
-  if (Result.isFailure(a.raw) || Result.isFailure(b.raw)) return true
-  const [left, right] = [field.decode(a.raw.success), field.decode(b.raw.success)]
-  return Result.isSuccess(left) && Result.isSuccess(right)
-    ? !Equal.equals(left.success, right.success)
-    : !Equal.equals(a.raw.success, b.raw.success)
+  const items = found.map(({ item }) => item)
+  const decisions = items.flatMap(({ fields }) => fields)
+  const problems = [
+    ...decisions.flatMap(({ value }) => (Result.isFailure(value) ? value.failure : [])),
+    ...found.flatMap(({ unknown }) => unknown)
+  ]
+  const warnings = [...resolution.warnings, ...decisions.flatMap(({ warnings }) => warnings)]
+  if (problems.length > 0)
+    return { ...resolution, items, value: Result.fail(problems), warnings, raw: undefined }
+  const raw = items.map(({ fields }) =>
+    Object.fromEntries(
+      fields.flatMap((decision) => {
+        const raw = rawOf(decision)
+        return raw === undefined ? [] : [[decision.key, raw] as const]
+      })
+    )
+  )
+  const value = Result.mapError(field.decode(raw), (detail) => [
+    {
+      setting: title,
+      what: detail === undefined || holds(detail, secrets) ? "not an accepted value" : detail,
+      where,
+      expected: expectation(field),
+      found: ""
+    }
+  ])
+  return { ...resolution, items, value, warnings, raw }
 }
 
-const places = (sources: Sources, { field, key, name, section }: Found): string => {
-  const variable = variablesOf(section, name, field)[0] ?? ""
-  return `${settingName(section.table, key)} in ${sources.file ?? sources.searched[0] ?? "the file"}, or ${variable} in the environment`
+const unknownKeys = (
+  fields: Fields,
+  item: Tables.Item,
+  place: string,
+  where: string
+): ReadonlyArray<Problem> => {
+  const entries = Object.entries(fields).map(([name, field]) => [keyOf(name, field), field] as const)
+  const known = new Set(entries.flatMap(([key, field]) => [key, ...Give.fileKeys(fields, field, key)]))
+  return Object.keys(item.keys)
+    .filter((key) => !known.has(key))
+    .map((key) => {
+      const withoutFile = key.replace(/_file$/, "")
+      const suggestion = Tables.meant(fields, key)
+      const expected =
+        withoutFile !== key && known.has(withoutFile)
+          ? `${withoutFile}; only secrets can be given by a file`
+          : suggestion === undefined
+            ? `one of ${entries.map(([key]) => key).join(", ")}`
+            : `did you mean ${suggestion}?`
+      return { setting: `${place} ${key}`, what: "unknown setting", where, expected, found: "" }
+    })
 }
 
-const expectation = (field: Field<unknown>): string =>
-  field.example === undefined ? field.expected : `${field.expected}, for example ${field.example}`
-
-const HIDDEN = "a value that is not shown"
-const STARS = "********"
-
-/** Tells a value of a field, unless it is secret or holds what is secret elsewhere. */
-const tell =
-  (field: Field<unknown>, secrets: ReadonlyArray<string>) =>
-  (raw: Text.Raw): string =>
-    field.secret || leaves(raw).some((text) => secrets.some((secret) => text.includes(secret)))
-      ? HIDDEN
-      : field.show(raw)
-
-const tellGiven = (given: Given, shown: (raw: Text.Raw) => string): string =>
-  Result.match(given.raw, { onSuccess: shown, onFailure: (reason) => reason })
-
-const leaves = (raw: Text.Raw): ReadonlyArray<string> =>
-  typeof raw === "string" ? [raw] : Object.values(raw).flatMap((item) => leaves(item))
+/** Everything that is given for a secret, or for one in a list of tables, whether it is used or not. */
+const secretsOf = (
+  lookup: Give.Lookup,
+  { field, key, ranks, section }: FoundField
+): ReadonlyArray<string> => {
+  const given = ranks.flatMap(({ given }) => given)
+  const { inner } = field
+  const secret =
+    inner === undefined
+      ? field.secret
+        ? given
+        : []
+      : given.flatMap((list) =>
+          Result.match(
+            Result.flatMap(list.raw, (raw) => Tables.items(inner, raw, () => false)),
+            {
+              onFailure: () => [],
+              onSuccess: (items) =>
+                items.flatMap((item) =>
+                  Object.entries(inner)
+                    .filter(([, field]) => field.secret)
+                    .flatMap(([name, field]) =>
+                      Give.ofItem(
+                        lookup,
+                        list,
+                        `${section.table}.${key}`,
+                        inner,
+                        item,
+                        keyOf(name, field),
+                        field
+                      ).flatMap(({ given }) => given)
+                    )
+                )
+            }
+          )
+        )
+  return secret.flatMap(({ raw }) => (Result.isSuccess(raw) ? leaves(raw.success) : []))
+}

@@ -29,7 +29,7 @@ export interface Section<out A> {
   /** The values, read from the ConfigProvider in force at `[table, key]`; fails at the first value that is not valid. */
   readonly config: Config.Config<A>
   /** A rule over several settings, see {@link SectionOptions}. */
-  readonly check: ((look: Look) => ReadonlyArray<Problem>) | undefined
+  readonly check: ((look: FullLook) => ReadonlyArray<Problem>) | undefined
 }
 
 /** What the `check` of a section may look at: all settings of all sections that are validated together. */
@@ -40,6 +40,22 @@ export interface Look {
   readonly value: (table: string, field: string) => unknown
 }
 
+/** A {@link Look} that also sees into lists of tables, table by table, valid or not. */
+export interface FullLook extends Look {
+  /** The tables of a list, by the list's table and property name. */
+  readonly items: (table: string, field: string) => ReadonlyArray<ItemLook>
+}
+
+/** One table of a list of tables. */
+export interface ItemLook {
+  /** Its name for people: `[[databricks.workspaces]] 2 "prod-eu"`. */
+  readonly title: string
+  /** As {@link Look} has it, by the property's name alone. */
+  readonly origin: (field: string) => Origin | undefined
+  /** As {@link Look} has it, by the property's name alone. */
+  readonly value: (field: string) => unknown
+}
+
 /** Options of {@link section}. */
 export interface SectionOptions<F extends Fields> {
   readonly description: string
@@ -47,7 +63,7 @@ export interface SectionOptions<F extends Fields> {
   readonly variablePrefix?: string | ReadonlyArray<string>
   readonly fields: F
   /** A rule over several settings, also of other sections, e.g. that two of them exclude each other. */
-  readonly check?: (look: Look) => ReadonlyArray<Problem>
+  readonly check?: (look: FullLook) => ReadonlyArray<Problem>
 }
 
 /**
@@ -101,7 +117,7 @@ export interface Key {
   readonly key: string
 }
 
-/** The variables of a field, in upper case; the canonical one first. */
+/** Our own variables of a field (`DK_…`), in upper case; the canonical one first. */
 export const variablesOf = (
   section: Section<unknown>,
   name: string,
@@ -109,9 +125,21 @@ export const variablesOf = (
 ): ReadonlyArray<string> => [
   ...new Set([
     ...section.variablePrefixes.map((prefix) => `DK_${prefix}${keyOf(name, field)}`.toUpperCase()),
-    ...field.variables.map((variable) => variable.toUpperCase())
+    ...field.variables.filter(isOurs).map((variable) => variable.toUpperCase())
   ])
 ]
+
+/** The variables of other programs that a field is read from where it is not set for ours, as they are written. */
+export const foreignVariablesOf = (field: Field<unknown>): ReadonlyArray<string> =>
+  field.variables.filter((variable) => !isOurs(variable))
+
+/** The key of the file that holds a secret. */
+export const fileKeyOf = (key: string): string => `${key}_file`
+
+/** The name of a list of tables for people: `[[databricks.workspaces]]`. */
+export const listName = (table: string, key: string): string => `[[${table}.${key}]]`
+
+const isOurs = (variable: string): boolean => /^DK_/i.test(variable)
 
 /**
  * Reads a section through Effect's Config. Each value is first taken as it is in the source and then decoded by its
@@ -138,6 +166,11 @@ const fieldConfig = (table: string, name: string, field: Field<unknown>): Config
       }
       const decoded = field.decode(given.value)
       if (Result.isSuccess(decoded)) return Effect.succeed(decoded.success)
+      if (field.inner !== undefined) {
+        return Effect.fail(
+          configError(`${listName(table, key)} is not valid: ${decoded.failure ?? field.expected}`)
+        )
+      }
       const found = field.secret ? "" : `, found ${field.show(given.value)}`
       return Effect.fail(
         configError(`${settingName(table, key)} is not valid: expected ${field.expected}${found}`)

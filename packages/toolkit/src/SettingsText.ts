@@ -31,6 +31,15 @@ export const fromUnknown = (value: unknown): Raw | undefined => {
   }
 }
 
+/** Represents the text of a JSON document. */
+export const fromJson = (text: string): Raw | undefined => {
+  try {
+    return fromUnknown(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
 /** Whether a raw value is a table. */
 export const isTable = (raw: Raw): raw is { readonly [key: string]: Raw } =>
   typeof raw === "object" && !Array.isArray(raw)
@@ -73,6 +82,12 @@ export const toItems = (raw: Raw): ReadonlyArray<Raw> | undefined => {
     return Array.isArray(parsed) ? parsed : undefined
   }
   return parts(text)
+}
+
+/** Reads a list of tables: a list, or the text of a JSON array. */
+export const toTables = (raw: Raw): ReadonlyArray<Raw> | undefined => {
+  const items = typeof raw === "string" ? fromJson(raw) : raw
+  return Array.isArray(items) ? items : undefined
 }
 
 /** Reads a table of texts: a table, the text of a JSON object, or `name=value` separated by commas. */
@@ -147,6 +162,12 @@ const unitNames: ReadonlyArray<readonly [millis: number, names: ReadonlyArray<st
   [604_800_000, ["w", "week", "weeks"]]
 ]
 
+/** What spans of time look like, as a regular expression for the schema of the settings file. */
+export const SPAN_PATTERN: string = `^\\s*(\\d+(\\.\\d+)?\\s*(${unitNames
+  .flatMap(([, names]) => names)
+  .sort((a, b) => b.length - a.length)
+  .join("|")})\\s*)+$`
+
 const units: ReadonlyMap<string, number> = new Map(
   unitNames.flatMap(([millis, names]) => names.map((name) => [name, millis] as const))
 )
@@ -174,14 +195,6 @@ const fromEntries = (
     raws.push([key, raw])
   }
   return Object.fromEntries(raws)
-}
-
-const fromJson = (text: string): Raw | undefined => {
-  try {
-    return fromUnknown(JSON.parse(text))
-  } catch {
-    return undefined
-  }
 }
 
 const parts = (text: string): ReadonlyArray<string> =>

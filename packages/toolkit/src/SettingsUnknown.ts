@@ -4,7 +4,8 @@
  */
 import * as Redacted from "effect/Redacted"
 import type { Problem } from "./SettingsProblem.ts"
-import { keyOf, keysOf, type Section, settingName, variablesOf } from "./SettingsSection.ts"
+import { fileKeys } from "./SettingsGiven.ts"
+import { keyOf, keysOf, listName, type Section, settingName, variablesOf } from "./SettingsSection.ts"
 import * as Text from "./SettingsText.ts"
 import { PRECEDENCE, type Sources } from "./Sources.ts"
 
@@ -35,6 +36,11 @@ export const keys = (
     return Object.keys(content)
       .filter((key) => !here.has(key))
       .map((key) => {
+        const withoutFile = key.replace(/_file$/, "")
+        if (withoutFile !== key && here.has(withoutFile)) {
+          const expected = `${withoutFile}; only secrets can be given by a file`
+          return problem(sources, settingName(table, key), "unknown setting", expected)
+        }
         // The very name in another table is a better guess than a similar one here.
         const suggestion = elsewhere(names, key) ?? Text.nearest(key, here)
         return problem(
@@ -61,7 +67,7 @@ export const tables = (
             sources,
             `[${table}]`,
             "unknown table, not used",
-            meant(bracketed(Text.nearest(table, names)), "")
+            meant(listOf([...sections, ...known], table) ?? bracketed(Text.nearest(table, names)), "")
           )
         ]
       : []
@@ -98,7 +104,7 @@ export const variables = (
  * The tables that settings files of the earlier Python framework may have, and its variables for them (without `DK_`;
  * those that end in `_` stand for all that begin so). They are no mistakes where nobody reads them.
  */
-const earlier: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
+export const earlier: ReadonlyMap<string, ReadonlyArray<string>> = new Map([
   ["core", ["AGENT_TYPE", "AGENT_KEY", "LOG_LEVEL", "MAX_CHANNEL_CAPACITY", "HEARTBEAT_PERIOD"]],
   ["http", ["HTTP_"]],
   ["observability", ["OBSERVABILITY_"]],
@@ -131,9 +137,9 @@ const knownKeys = (sections: ReadonlyArray<Section<unknown>>): ReadonlyMap<strin
   for (const section of sections) {
     for (const [name, field] of Object.entries(section.fields)) {
       for (const { key, table } of keysOf(section, name, field)) {
-        const set = names.get(table)
-        if (set === undefined) names.set(table, new Set([key]))
-        else set.add(key)
+        const set = names.get(table) ?? new Set()
+        for (const name of [key, ...fileKeys(section.fields, field, key)]) set.add(name)
+        names.set(table, set)
       }
     }
   }
@@ -154,6 +160,18 @@ const allVariables = (section: Section<unknown>): ReadonlyArray<string> =>
 
 const elsewhere = (names: ReadonlyMap<string, ReadonlySet<string>>, key: string): string | undefined => {
   for (const [table, keys] of names) if (keys.has(key)) return settingName(table, key)
+  return undefined
+}
+
+/** A list of tables whose name was written without that of its table. */
+const listOf = (sections: ReadonlyArray<Section<unknown>>, name: string): string | undefined => {
+  for (const { fields, table } of sections) {
+    for (const [property, field] of Object.entries(fields)) {
+      const key = keyOf(property, field)
+      if (field.inner !== undefined && (key === name || `${table}.${key}` === name))
+        return listName(table, key)
+    }
+  }
   return undefined
 }
 

@@ -8,7 +8,8 @@ import type * as PlatformError from "effect/PlatformError"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Toml from "smol-toml"
-import { type Problem, SettingsError } from "./SettingsProblem.ts"
+import { type Origin, type Problem, SettingsError } from "./SettingsProblem.ts"
+import { fromJson, type Raw } from "./SettingsText.ts"
 
 /** The two sources as they were read. */
 export interface Sources {
@@ -28,10 +29,29 @@ export interface Contents {
   readonly tables: Readonly<Record<string, unknown>>
   /** The variables whose names begin with `DK_`, in any case, as they are written. An empty one counts as not set. */
   readonly variables: ReadonlyMap<string, string>
-  /** What the files named in `DK_…_FILE` variables hold, by the variable's name; or why they cannot be read. */
+  /** What the files named in `DK_…_FILE` variables and `…_file` keys hold, by path; or why they cannot be read. */
   readonly files: ReadonlyMap<string, Result.Result<string, string>>
+  /** What agents found elsewhere, see {@link withFallbacks}. */
+  readonly fallbacks: ReadonlyArray<Fallback>
   /** The whole environment, for settings that are not ours. */
   readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/**
+ * A value that an agent found outside of settings file and environment, e.g. in a profile of the tool's own
+ * configuration. It holds where neither of them sets the setting, and goes before the default.
+ */
+export interface Fallback {
+  /** The setting's table: `databricks`; for an element of a list of tables the names of both: `databricks.workspaces`. */
+  readonly table: string
+  /** Which element of the list of tables it is for, from 0; absent for an ordinary table. */
+  readonly index?: number | undefined
+  /** The setting's present name in that table. */
+  readonly key: string
+  /** The value as the settings file would have it. */
+  readonly value: Raw | Redacted.Redacted
+  /** In words for people, e.g. `~/.databrickscfg, profile DEFAULT, key host`. */
+  readonly origin: Extract<Origin, { readonly _tag: "External" }>
 }
 
 /** Options of {@link make}. */
@@ -68,11 +88,23 @@ export const make = Effect.fnUntraced(function* (
     searched,
     precedence: precedence(variables),
     contents: Redacted.make(
-      { tables, variables, files: yield* readFiles(variables), env: options.env },
+      { tables, variables, files: yield* readFiles(variables, tables), fallbacks: [], env: options.env },
       { label: "settings" }
     )
   }
 })
+
+/** The same sources with values of lower precedence. Of two for the same setting, the first holds. */
+export const withFallbacks = (sources: Sources, fallbacks: ReadonlyArray<Fallback>): Sources => {
+  const contents = Redacted.value(sources.contents)
+  return {
+    ...sources,
+    contents: Redacted.make(
+      { ...contents, fallbacks: [...contents.fallbacks, ...fallbacks] },
+      { label: "settings" }
+    )
+  }
+}
 
 // Secrets are short; whatever is longer was not meant to be one (a socket, a log, the wrong file).
 const MAX_SECRET_LENGTH = 65_536
@@ -127,14 +159,19 @@ const expectations: ReadonlyMap<string, string> = new Map([
   ["trying to redefine an already defined table or value", "each table and each key only once"]
 ])
 
-const readFiles = Effect.fnUntraced(function* (variables: ReadonlyMap<string, string>) {
+const readFiles = Effect.fnUntraced(function* (
+  variables: ReadonlyMap<string, string>,
+  tables: Readonly<Record<string, unknown>>
+) {
   const fs = yield* FileSystem.FileSystem
   const files = new Map<string, Result.Result<string, string>>()
-  for (const [name, path] of variables) {
-    if (path === "" || !/_FILE$/i.test(name)) continue
+  for (const path of new Set([
+    ...namedByVariables(variables),
+    ...Object.values(tables).flatMap(namedByKeys)
+  ])) {
     const content = yield* Effect.result(fs.readFileString(path))
     files.set(
-      name,
+      path,
       Result.isFailure(content)
         ? Result.fail(why(content.failure))
         : content.success.length > MAX_SECRET_LENGTH
@@ -144,6 +181,26 @@ const readFiles = Effect.fnUntraced(function* (variables: ReadonlyMap<string, st
   }
   return files
 })
+
+/** The files named in variables `…_FILE`, and in the tables that variables hold as JSON. */
+const namedByVariables = (variables: ReadonlyMap<string, string>): ReadonlyArray<string> =>
+  [...variables].flatMap(([name, value]) =>
+    value === ""
+      ? []
+      : /_FILE$/i.test(name)
+        ? [value]
+        : /^\s*[[{]/.test(value)
+          ? namedByKeys(fromJson(value))
+          : []
+  )
+
+/** The files named in keys `…_file` of a table, and of the tables and lists in it. */
+const namedByKeys = (content: unknown): ReadonlyArray<string> =>
+  typeof content !== "object" || content === null
+    ? []
+    : Object.entries(content).flatMap(([key, value]) =>
+        typeof value === "string" && value !== "" && key.endsWith("_file") ? [value] : namedByKeys(value)
+      )
 
 const precedence = (variables: ReadonlyMap<string, string>): "file" | "env" => {
   for (const [name, value] of variables) {

@@ -39,11 +39,19 @@ export interface TokenSource {
   readonly renew: (refused: Token) => Effect.Effect<Token, TokenEndpoint.CredentialsError>
 }
 
-/** Makes the source of one grant's tokens. It asks for nothing yet. */
-export const make = Effect.fnUntraced(function* (grant: TokenEndpoint.Grant, options: Options) {
+/**
+ * Makes the source of one grant's tokens. It asks for nothing yet. A grant that has to be made up first (its endpoint looked up)
+ * is made before each question, by an Effect that may take its time and cannot fail.
+ */
+export const make = Effect.fnUntraced(function* (
+  grant: TokenEndpoint.Grant | Effect.Effect<TokenEndpoint.Grant>,
+  options: Options
+) {
   const settings = options.settings ?? HttpSettings.defaults
   const client = HttpPolicy.apply(settings, { repeatable: true })(options.client)
-  const ask = TokenEndpoint.ask(grant, client, settings.readTimeout)
+  const ask = Effect.flatMap(Effect.isEffect(grant) ? grant : Effect.succeed(grant), (grant) =>
+    TokenEndpoint.ask(grant, client, settings.readTimeout)
+  )
   const ahead = Duration.toMillis(options.refreshAhead ?? "5 minutes")
   const state = yield* Ref.make<State>({ answers: 0, latest: undefined, pausedUntil: 0 })
   const semaphore = yield* Semaphore.make(1)

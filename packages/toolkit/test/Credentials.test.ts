@@ -136,6 +136,37 @@ describe("Credentials.authorize with a token endpoint", () => {
     })
   )
 
+  it.effect("looks up the token endpoint before each question, where that is said", () =>
+    Effect.gen(function* () {
+      const { client, token } = yield* fake({ token: tokens(600) })
+      const looked = yield* Ref.make(0)
+      const endpoint = Effect.map(
+        Ref.updateAndGet(looked, (count) => count + 1),
+        (count) => `https://sign-in.test/${count}/token`
+      )
+      const http = yield* authorized(oauth, client, { endpoint })
+      yield* get(http)
+      yield* get(http)
+      assert.strictEqual(yield* Ref.get(looked), 1)
+      yield* TestClock.adjust("20 minutes")
+      yield* get(http)
+      assert.deepStrictEqual(
+        (yield* token).map(({ url }) => url),
+        ["https://sign-in.test/1/token", "https://sign-in.test/2/token"]
+      )
+    })
+  )
+
+  it.effect("gives the tokens themselves, for headers of another name", () =>
+    Effect.gen(function* () {
+      const { client, token } = yield* fake()
+      const source = yield* Credentials.tokens(spn, { client })
+      assert.strictEqual(Redacted.value((yield* source.get).value), "t1")
+      assert.strictEqual(Redacted.value((yield* source.get).value), "t1")
+      assert.lengthOf(yield* token, 1)
+    })
+  )
+
   it.effect("asks Entra's token endpoint as a service principal", () =>
     Effect.gen(function* () {
       const { client, token } = yield* fake()

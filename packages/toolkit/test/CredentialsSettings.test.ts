@@ -297,4 +297,23 @@ describe("CredentialsSettings", () => {
       }
     })
   )
+
+  it.effect(
+    "may be left out where the tool's other settings have them, but must be whole where they are set",
+    () =>
+      Effect.gen(function* () {
+        const options = { isNeeded: () => false }
+        assert.deepStrictEqual(yield* problems({}, options), [])
+        assert.lengthOf(yield* problems({ env: { DK_AGENT_USERNAME: "me" } }, options), 1)
+        assert.lengthOf(yield* problems({ env: { DK_CREDENTIALS_KIND: "api_token" } }, options), 1)
+        assert.lengthOf(yield* problems({}, { isNeeded: () => true }), 1)
+      })
+  )
+
+  it.effect("tell of the other places that a tool looks for them in", () =>
+    Effect.gen(function* () {
+      const [problem] = yield* problems({}, { otherPlaces: ["or a profile of its own"] })
+      assert.match(problem?.expected ?? "", /or a profile of its own$/)
+    })
+  )
 })

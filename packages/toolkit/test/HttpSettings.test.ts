@@ -80,6 +80,7 @@ describe("HttpSettings", () => {
             http2: true,
             sslVerify: false,
             sslCertFile: "/ca.pem",
+            tracePropagation: false,
             params: { a: "b", key: "canary" },
             auth: ["me", "canary"]
           }

@@ -152,6 +152,20 @@ describe("NodeHttp requests", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("names the trace of a request to nobody, unless that is wanted", () =>
+    Effect.gen(function* () {
+      const { url } = yield* serve((request, response) =>
+        response.end(String(request.headers["traceparent"] ?? request.headers["b3"]))
+      )
+      const asked = (changes: Partial<HttpSettings.HttpSettings>) =>
+        Effect.flatMap(client(changes), (http) => Effect.flatMap(http.get(url), ({ text }) => text)).pipe(
+          Effect.withSpan("asking")
+        )
+      assert.strictEqual(yield* asked({}), "undefined")
+      assert.match(yield* asked({ tracePropagation: true }), /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
+    }).pipe(Effect.scoped)
+  )
+
   it.live("warns that write_timeout has no effect of its own, only when it was changed", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []

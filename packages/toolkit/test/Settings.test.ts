@@ -598,7 +598,7 @@ describe("the reference", () => {
       text,
       "| `host` | an address that begins with https:// or http:// | **required** | `DK_DATABRICKS_HOST` | `databricks_host` |"
     )
-    assert.include(text, "| `token` | a secret text | – | `DK_DATABRICKS_TOKEN[_FILE]` |")
+    assert.include(text, "| `token[_file]` | a secret text | – | `DK_DATABRICKS_TOKEN[_FILE]` |")
   })
 
   it("lets no text break its table", () => {

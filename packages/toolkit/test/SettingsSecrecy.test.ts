@@ -1,9 +1,27 @@
 import { inspect } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Config, ConfigProvider, Effect, Exit, Logger } from "effect"
+import { Cause, Config, ConfigProvider, Effect, Exit, Logger, Redacted } from "effect"
 import * as FastCheck from "fast-check"
 import * as Settings from "../src/Settings.ts"
-import { Databricks, needed, Observability, sections, sources } from "./SettingsFixture.ts"
+import { Databricks, needed, Observability, sections as others, sources } from "./SettingsFixture.ts"
+
+const Depot = Settings.section("depot", {
+  description: "A depot of several halls.",
+  fields: {
+    host: Settings.optional(Settings.url({ description: "Its address.", variables: ["DEPOT_HOST"] })),
+    token: Settings.optional(Settings.secret({ description: "Its token.", variables: ["DEPOT_TOKEN"] })),
+    halls: Settings.tables(
+      {
+        name: Settings.optional(Settings.nonEmptyString({ description: "A name." })),
+        host: Settings.optional(Settings.url({ description: "Its address." })),
+        token: Settings.optional(Settings.secret({ description: "Its token." }))
+      },
+      { description: "Halls." }
+    )
+  }
+})
+
+const sections = [...others, Depot]
 
 /** Words that stand nowhere else, so that finding one in an output means that a secret got there. */
 const canary = FastCheck.stringMatching(/^[A-Za-z0-9+/=_-]{12,40}$/).map((text) => `zQ${text}Qz`)
@@ -28,6 +46,13 @@ const planted = FastCheck.record({
       (secret) => ["http", `params = [[${quoted(secret)}]]`],
       (secret) => ["http", `retries = { key = ${quoted(secret)} }`],
       (secret) => ["htpp", `key = ${quoted(secret)}`],
+      (secret) => ["depot", `halls = [{ token = ${quoted(secret)}, name = ${quoted(`of ${secret}`)} }]`],
+      (secret) => ["depot", `halls = [{ token = [${quoted(secret)}], tokn = ${quoted(secret)} }]`],
+      (secret) => ["depot", `halls = { token = ${quoted(secret)} }`],
+      (secret) => ["depot", `halls = [${quoted(secret)}]`],
+      (secret) => ["depot", `halls = ${quoted(secret)}`],
+      () => ["depot", `token_file = "/run/secret"`],
+      () => ["depot", `halls = [{ token_file = "/run/secret" }]`],
       (secret) => ["core", `agent_key = ${secret}`],
       (secret) => ["core", `agent_key = "${secret}`]
     ),
@@ -44,6 +69,9 @@ const planted = FastCheck.record({
       (secret) => ({ DK_DATABRICKS_TOKEN: secret, DK_LOG_LEVEL: `level ${secret}` }),
       (secret) => ({ DK_DATABRICKS_TOKEN: secret, DK_DATABRICKS_JOBS: `[${secret}]` }),
       (secret) => ({ DK_DATABRICKS_TOKN: secret }),
+      (secret) => ({ DEPOT_TOKEN: secret, DEPOT_HOST: secret }),
+      (secret) => ({ DK_DEPOT_HALLS: `[{"token": ${quoted(secret)}, "host": ${quoted(secret)}}]` }),
+      (secret) => ({ DK_DEPOT_HALLS: `[{"token": ${quoted(secret)}` }),
       (secret) => ({ DK_HTTP_PARAMS: `{"key": ${quoted(secret)}}` })
     ),
     { maxLength: 5 }
@@ -66,8 +94,16 @@ const outputs = (toml: string, env: Record<string, string>, secret: string) =>
       if (error !== undefined && Cause.isFailReason(error)) printed.push(error.error.message, error.error)
       return printed
     }
-    printed.push(Settings.inspect(found.value, sections), Settings.resolve(found.value, sections))
-    printed.push(Settings.report(Settings.validate(found.value, sections)))
+    const origin = { _tag: "External" as const, description: "elsewhere" }
+    const whole = Settings.withFallbacks(found.value, [
+      { table: "depot", key: "token", value: Redacted.make(`${secret}-elsewhere`), origin },
+      { table: "depot.halls", index: 0, key: "token", value: Redacted.make(`${secret}-elsewhere`), origin },
+      { table: "depot.halls", index: 0, key: "host", value: `${secret}-elsewhere`, origin }
+    ])
+    for (const read of [found.value, whole]) {
+      printed.push(read, Settings.inspect(read, sections), Settings.resolve(read, sections))
+      printed.push(Settings.report(Settings.validate(read, sections)))
+    }
     const exit = yield* Config.all([Observability.config, Databricks.config]).pipe(
       Effect.provide(Settings.layer(found.value, sections)),
       Effect.tapError((error) => Effect.sync(() => printed.push(error, error.message, String(error)))),
