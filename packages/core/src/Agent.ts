@@ -8,24 +8,38 @@
  */
 import type { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
 import { HttpSettings } from "@observability-agents/toolkit/HttpSettings"
-import { Observability } from "@observability-agents/toolkit/Observability"
+import type { Observability } from "@observability-agents/toolkit/Observability"
 import { ObservabilitySettings } from "@observability-agents/toolkit/ObservabilitySettings"
+import * as Logging from "@observability-agents/toolkit/Logging"
 import type * as Settings from "@observability-agents/toolkit/Settings"
+import type { Sources } from "@observability-agents/toolkit/Sources"
+import { TelemetrySettings } from "@observability-agents/toolkit/TelemetrySettings"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
+import { Activity } from "./Activity.ts"
+import * as AgentHealth from "./AgentHealth.ts"
+import * as AgentObservability from "./AgentObservability.ts"
 import * as AgentOutbox from "./AgentOutbox.ts"
 import * as Channel from "./Channel.ts"
 import { CoreSettings } from "./CoreSettings.ts"
 import * as EventSender from "./EventSender.ts"
-import { Health } from "./Health.ts"
+import type { Health } from "./Health.ts"
 import * as Heartbeat from "./Heartbeat.ts"
+import * as LoopRun from "./LoopRun.ts"
 import { Outbox } from "./Outbox.ts"
+import { OutboxWatch } from "./OutboxWatch.ts"
+import * as Readiness from "./Readiness.ts"
+import * as Reload from "./Reload.ts"
 import type * as RunTracker from "./RunTracker.ts"
 import { Supervisor, type Unrecoverable } from "./Supervisor.ts"
+import * as StatusLog from "./StatusLog.ts"
+import { StatusSettings } from "./StatusSettings.ts"
 import type { Window } from "./Window.ts"
+import * as Wiring from "./Wiring.ts"
 
 /**
  * What the framework hands to an agent's Layer.
@@ -44,10 +58,24 @@ export interface Agent<out E = never> {
   readonly description: string
   /** The settings sections that only this agent reads. Those that all agents share are {@link sharedSections}. */
   readonly sections: ReadonlyArray<Settings.Section<unknown>>
-  /** The Loops of the agent. Settings are read while it is built. */
+  /**
+   * Reads settings from where the tool's own programs have theirs (a profile file, say). It is run before the settings are
+   * validated; what it gives holds where neither the settings file nor the environment sets the setting.
+   */
+  readonly fallbacks?:
+    | ((
+        sources: Sources
+      ) => Effect.Effect<ReadonlyArray<Settings.Fallback>, Settings.SettingsError, FileSystem.FileSystem>)
+    | undefined
+  /**
+   * The Loops of the agent. Settings are read while it is built. Where settings change while the agent runs, it is closed and built
+   * again for those of `sections` and of `[http]`, and for `start_from` and `max_channel_capacity` (see `Reload`).
+   */
   readonly layer: Layer.Layer<never, E, Services>
   /** Talks to the tool once and says in a sentence what it found. */
   readonly check: Effect.Effect<string, CheckFailed | Config.ConfigError, HttpTransport>
+  /** The same one by one, for an agent that may have several connections. Absent where there is only one. */
+  readonly checks?: Effect.Effect<ReadonlyArray<Check>, Config.ConfigError> | undefined
   /**
    * Reads the runs of a time span that has passed, as the agent's Task would have. It may bring runs that were active
    * outside of the span: those are left out by the caller. Absent where the tool cannot be asked for the past.
@@ -57,6 +85,16 @@ export interface Agent<out E = never> {
     | undefined
   /** Sentences about what the settings leave out, for somebody who misses a run. */
   readonly omissions?: Effect.Effect<ReadonlyArray<string>, Config.ConfigError> | undefined
+}
+
+/**
+ * The check of one connection.
+ */
+export interface Check {
+  /** What it connects to, in a word or two: `databricks prod`. */
+  readonly what: string
+  /** Talks to it once and says in a sentence what it found. */
+  readonly probe: Effect.Effect<string, CheckFailed | Config.ConfigError, HttpTransport>
 }
 
 /**
@@ -79,7 +117,9 @@ export const make = <E = never>(agent: Agent<E>): Agent<E> => agent
 export const sharedSections: ReadonlyArray<Settings.Section<unknown>> = [
   CoreSettings,
   ObservabilitySettings,
-  HttpSettings
+  HttpSettings,
+  StatusSettings,
+  TelemetrySettings
 ]
 
 /**
@@ -91,39 +131,133 @@ export const sections = (agent: Agent<unknown>): ReadonlyArray<Settings.Section<
 ]
 
 /**
+ * What somebody who looks on is provided with, besides the Outbox, Health and `Wiring.Current`.
+ */
+export type Onlooker = Activity | OutboxWatch | AgentObservability.HeartbeatWatch
+
+/**
+ * How an agent is run.
+ */
+export interface Options<out E = never> {
+  /** The version that the heartbeat reports. */
+  readonly version: string
+  /** Its Loops that run by time run once and end; sending goes on. `Wiring.Current` of what the Layer gives tells how far it is. */
+  readonly once?: boolean | undefined
+  /** What is there from before the agent's own Layer is built until after it is gone, such as a status page. */
+  readonly beside?: Layer.Layer<never, E, Outbox | Health | Supervisor | Onlooker> | undefined
+}
+
+/**
  * The agent with all that it needs around it; its Outbox is the file that `state_path` of `[core]` names. What is left to
  * provide is the way to the network, and the Supervisor that learns of failures nothing can go on after. Fails as
  * `Unrecoverable` with exit code 74 where the state file cannot be used; agents that are built together share one.
  */
-export const layer = <E>(
+export const layer = <E, E2 = never>(
   agent: Agent<E>,
-  options: { readonly version: string }
+  options: Options<E2>
 ): Layer.Layer<
-  Outbox | Health | Observability,
-  E | Config.ConfigError | Unrecoverable,
+  Outbox | Health | Observability | Onlooker,
+  E | E2 | Config.ConfigError | Unrecoverable,
   HttpTransport | Supervisor
 > =>
-  // Closed in the reverse order: the pollers stop, then what is under way to the server is finished, then all the rest.
-  agent.layer.pipe(
-    Layer.provide(finishSending),
-    Layer.provide(channelCapacity),
-    Layer.provide(
-      Layer.merge(EventSender.layer, Heartbeat.layer({ tool: agent.tool, version: options.version }))
-    ),
-    Layer.provideMerge(Layer.mergeAll(AgentOutbox.layer, Health.layer, Observability.layerNoDeps))
+  // Closed in the reverse order: no more is reloaded, the pollers stop, then what is under way to the server is finished,
+  // then all the rest.
+  reloading.pipe(
+    Layer.provide(polling(agent)),
+    Layer.provide(sending),
+    Layer.provide(heartbeat(agent, options)),
+    Layer.provide(sayWhatIsLeft),
+    Layer.provide(options.beside ?? Layer.empty),
+    Layer.provideMerge(Layer.merge(AgentOutbox.layer, AgentObservability.layer)),
+    Layer.provide(Readiness.Start.layer),
+    Layer.provideMerge(Layer.merge(AgentHealth.layer, StatusLog.layer)),
+    Layer.provideMerge(
+      Layer.mergeAll(Activity.layer, stuckAfter, options.once === true ? wiringOnce : wiring)
+    )
   )
 
 /**
  * Runs the agent until it is interrupted, or until something happens that it cannot go on after.
  */
-export const run = <E>(
+export const run = <E, E2 = never>(
   agent: Agent<E>,
-  options: { readonly version: string }
-): Effect.Effect<never, E | Config.ConfigError | Unrecoverable, HttpTransport> =>
+  options: Options<E2>
+): Effect.Effect<never, E | E2 | Config.ConfigError | Unrecoverable, HttpTransport> =>
   Effect.gen(function* () {
     const supervisor = yield* Supervisor
     return yield* Effect.raceFirst(Layer.launch(layer(agent, options)), supervisor.failure)
   }).pipe(Effect.provide(Supervisor.layer))
+
+/** Follows changed settings, where a Reload is provided. */
+const reloading = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const reload = yield* Reload.Current
+    if (reload !== undefined) yield* Effect.forkScoped(reload.run)
+  })
+).pipe(Layer.provide(Logging.layerModule("core")))
+
+/** The agent's own Loops. */
+const polling = <E>(agent: Agent<E>) =>
+  Reload.part(
+    {
+      name: "polling",
+      reads: [
+        ...agent.sections.map((section) => Reload.reads(section)),
+        Reload.reads(HttpSettings),
+        Reload.reads(CoreSettings, "startFrom", "maxChannelCapacity", "healthGrace")
+      ]
+    },
+    starting(agent.layer).pipe(
+      Layer.provide(Logging.layerModule(`agent-${agent.type}`)),
+      Layer.provide(channelCapacity),
+      Layer.provide(stuckAfter),
+      Layer.provide(Wiring.layerWithin),
+      Layer.provide(forgetSources)
+    )
+  )
+
+/** What is not read any more after the next start is not to be shown as if it were. */
+const forgetSources = Layer.effectDiscard(
+  Effect.flatMap(OutboxWatch, (watch) => Effect.addFinalizer(() => watch.forgetSources))
+)
+
+const heartbeat = (agent: Agent<unknown>, { version }: Options<unknown>) =>
+  Reload.part(
+    {
+      name: "heartbeat",
+      reads: [AgentObservability.reads, Reload.reads(CoreSettings, "heartbeatPeriod", "healthGrace")]
+    },
+    Heartbeat.layer({ tool: agent.tool, version }).pipe(
+      Layer.provide(stuckAfter),
+      Layer.provide(Logging.layerModule("core"))
+    )
+  )
+
+/** Says when an agent's Layer is there. It may be built more than once. */
+const starting = <A, E, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<A, E, R | Readiness.Start> =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const start = yield* Readiness.Start
+      yield* start.begin
+      return Layer.tap(layer, () => start.done)
+    })
+  )
+
+/** A Task that hangs for longer than a part may fail counts as failing. */
+const stuckAfter = Layer.effect(
+  LoopRun.StuckAfter,
+  Effect.map(CoreSettings.config, ({ healthGrace }) => healthGrace)
+)
+
+const wiring = Layer.effect(
+  Wiring.Current,
+  Effect.sync(() => Wiring.make())
+)
+
+const wiringOnce = Layer.effect(
+  Wiring.Current,
+  Effect.sync(() => Wiring.make({ once: true }))
+)
 
 /** Channels that do not say how much they hold take it from the settings. */
 const channelCapacity = Layer.effect(
@@ -131,26 +265,53 @@ const channelCapacity = Layer.effect(
   Effect.map(CoreSettings.config, ({ maxChannelCapacity }) => maxChannelCapacity)
 )
 
-/** On a stop, waits for the answers to what was sent, but no longer than `shutdown_timeout`, and says what is left. */
-const finishSending = Layer.effectDiscard(
+/** When it stops, it waits for the answers to what was sent, but no longer than `shutdown_timeout`. */
+const sending = Reload.part(
+  {
+    name: "sending",
+    reads: [
+      AgentObservability.reads,
+      Reload.reads(
+        CoreSettings,
+        "sendConcurrency",
+        "sendConcurrencyMaximum",
+        "sendRetryMaximum",
+        "unauthorizedRetryPeriod",
+        "maxServerErrors",
+        "shutdownTimeout",
+        "healthGrace"
+      )
+    ]
+  },
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const { shutdownTimeout } = yield* CoreSettings.config
+      const { drain } = yield* EventSender.EventSender
+      yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(drain, shutdownTimeout)))
+    })
+  ).pipe(
+    Layer.provide(EventSender.layer),
+    Layer.provide(stuckAfter),
+    Layer.provide(Logging.layerModule("core"))
+  )
+)
+
+/** Says after a stop what could not be sent. */
+const sayWhatIsLeft = Layer.effectDiscard(
   Effect.gen(function* () {
-    const { shutdownTimeout, statePath } = yield* CoreSettings.config
-    const sender = yield* EventSender.EventSender
+    const { statePath } = yield* CoreSettings.config
     const outbox = yield* Outbox
     yield* Effect.addFinalizer(() =>
-      Effect.ignore(Effect.timeout(sender.drain, shutdownTimeout)).pipe(
-        Effect.andThen(outbox.status),
-        Effect.flatMap(({ deadLetters, pending }) => {
-          if (pending === 0) return Effect.void
-          const left =
-            statePath === ":memory:"
-              ? Effect.logWarning("Events that were not sent yet are lost: the state is kept in memory only")
-              : Effect.logInfo(
-                  "Events that were not sent yet stay in the state file and are sent after the next start"
-                )
-          return Effect.annotateLogs(left, { pending, deadLetters })
-        })
-      )
+      Effect.flatMap(outbox.status, ({ deadLetters, pending }) => {
+        if (pending === 0) return Effect.void
+        const left =
+          statePath === ":memory:"
+            ? Effect.logWarning("Events that were not sent yet are lost: the state is kept in memory only")
+            : Effect.logInfo(
+                "Events that were not sent yet stay in the state file and are sent after the next start"
+              )
+        return Effect.annotateLogs(left, { pending, deadLetters })
+      })
     )
   })
 )

@@ -9,7 +9,8 @@ import * as Option from "effect/Option"
 import type { Checkpoint, Commit, Committed, Outbox, OutboxError } from "./Outbox.ts"
 import type { Reader } from "./OutboxSqliteReader.ts"
 import { key, type RunSnapshot } from "./RunSnapshot.ts"
-import * as RunTracker from "./RunTracker.ts"
+import * as RunCommit from "./RunCommit.ts"
+import type * as RunTracker from "./RunTracker.ts"
 import type { TrackedRun } from "./TrackedRun.ts"
 import type { Window } from "./Window.ts"
 
@@ -48,11 +49,11 @@ export const make = (window: Window, target: Target): Backfill => {
       const found = runs.get(key(snapshot)) ?? { snapshot, made: 0, ids: new Set<string>() }
       runs.set(key(snapshot), found)
       // All that there is to tell of the run, as if nothing were known.
-      for (const { id } of RunTracker.commitOf(NOTHING, poll, now, FORGET_NOTHING).entries) found.ids.add(id)
+      for (const { id } of RunCommit.commitOf(NOTHING, poll, now, FORGET_NOTHING).entries) found.ids.add(id)
       const tracked = known.get(key(snapshot))
       const checkpoint =
         tracked === undefined ? NOTHING : { ...NOTHING, runs: new Map([[tracked.key, tracked]]) }
-      const commit = RunTracker.commitOf(checkpoint, poll, now, FORGET_NOTHING)
+      const commit = RunCommit.commitOf(checkpoint, poll, now, FORGET_NOTHING)
       if (commit.runs.length === 0 && commit.entries.length === 0) continue
       for (const run of commit.runs) known.set(run.key, run)
       // One by one, as the Outbox tells of each commit only how many events were new.

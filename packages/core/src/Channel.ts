@@ -4,13 +4,21 @@
  * Whoever sends holds a Sender; a Channel may have many. While the Channel is full, senders wait: that is how a slow
  * receiver holds back all that is upstream of it. When the last Sender closes, the Channel ends: receivers get what is
  * still in it, and then learn that nothing will follow.
+ *
+ * Where somebody traces, a message that is an object carries the span that it was sent in, so that what the receiver does
+ * about it belongs to the same trace: see {@link spanOf}.
  */
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
+import type * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
+import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
+import type * as Tracer from "effect/Tracer"
+import * as AgentMetrics from "./AgentMetrics.ts"
+import * as TraceContext from "./TraceContext.ts"
+import * as Wiring from "./Wiring.ts"
 
 /**
  * A Channel for messages of type `A`. Make one with {@link make}.
@@ -23,13 +31,23 @@ export interface Channel<in out A> {
   /** How many messages fit in before senders wait. At least 1. */
   readonly capacity: number
   /** Where messages come out. Fails with `Cause.Done` once the Channel has ended and is empty. */
-  readonly receiver: Queue.Dequeue<A, Cause.Done>
+  readonly receiver: Receiver<A>
   /** How many messages are in the Channel now. */
   readonly depth: Effect.Effect<number>
   /** How many sends are waiting now because the Channel is full. */
   readonly waiting: Effect.Effect<number>
   /** Opens one more Sender. See {@link sender}. */
   readonly open: Effect.Effect<Sender<A>, never, Scope.Scope>
+}
+
+/**
+ * The end of a Channel that messages come out of.
+ *
+ * @category models
+ */
+export interface Receiver<out A> extends Queue.Dequeue<A, Cause.Done> {
+  /** The span that a message was sent in last. See {@link spanOf}. */
+  readonly sentIn: (message: unknown) => Tracer.AnySpan | undefined
 }
 
 /**
@@ -63,7 +81,7 @@ export const DefaultCapacity: Context.Reference<number> = Context.Reference<numb
 /**
  * Makes an open Channel without Senders. A capacity that is not a whole number of at least 1 is a defect.
  *
- * While it has a Sender, three gauges with the attribute `channel` tell how full it is: `channel_depth`,
+ * While it has a Sender, three gauges with the label `channel` tell how full it is: `channel_depth`,
  * `channel_capacity`, and `channel_waiting` (sends held back). They are read when metrics are exported and cost nothing
  * per message.
  *
@@ -82,7 +100,16 @@ export const make = Effect.fnUntraced(function* <A>(
     )
   }
   const queue = yield* Queue.bounded<A, Cause.Done>(capacity)
+  const spans = new WeakMap<object, Tracer.AnySpan>()
+  const sendIn = (span: Tracer.AnySpan, message: A): void => {
+    if (Predicate.isObjectOrArray(message)) spans.set(message, span)
+  }
+  const receiver: Receiver<A> = Object.assign(Queue.asDequeue(queue), {
+    sentIn: (message: unknown) => (Predicate.isObjectOrArray(message) ? spans.get(message) : undefined)
+  })
   const waiting = () => (queue.state._tag === "Done" ? 0 : queue.state.offers.size)
+  const wiring = yield* Wiring.Current
+  wiring?.channel({ name, capacity, depth: () => Queue.sizeUnsafe(queue), waiting }, receiver)
   let senders = 0
   let metrics: ReadonlyArray<Metric.Registration> = []
 
@@ -97,6 +124,7 @@ export const make = Effect.fnUntraced(function* <A>(
       senders -= 1
       if (senders === 0) Queue.endUnsafe(queue)
     })
+    wiring?.sender(name, close)
     const refused = (): Effect.Effect<never> =>
       Effect.die(
         new Error(
@@ -111,10 +139,12 @@ export const make = Effect.fnUntraced(function* <A>(
     senders += 1
     if (metrics.length === 0) {
       metrics = [
-        gauge("channel_depth", "Messages in the Channel", () => Queue.sizeUnsafe(queue)),
-        gauge("channel_capacity", "Messages that fit in the Channel", () => capacity),
-        gauge("channel_waiting", "Sends held back because the Channel is full", waiting)
-      ].map((register) => register(fiber.context, name))
+        AgentMetrics.register(fiber.context, "channel_depth", { channel: name }, () =>
+          Queue.sizeUnsafe(queue)
+        ),
+        AgentMetrics.register(fiber.context, "channel_capacity", { channel: name }, () => capacity),
+        AgentMetrics.register(fiber.context, "channel_waiting", { channel: name }, waiting)
+      ]
     }
     return Effect.as(
       Effect.addFinalizer(() =>
@@ -130,14 +160,19 @@ export const make = Effect.fnUntraced(function* <A>(
       {
         // The way without waiting is one step: Channels carry every message of an agent.
         send: (message) =>
-          Effect.suspend(() => {
+          Effect.withFiber((sending) => {
             if (closed) return refused()
+            const span = TraceContext.spanOf(sending)
+            if (span !== undefined) sendIn(span, message)
             return Queue.offerUnsafe(queue, message) ? Effect.void : wait(message)
           }),
         sendAll: (messages) =>
-          Effect.suspend(() => {
+          Effect.withFiber((sending) => {
             if (closed) return refused()
-            return Effect.flatMap(Queue.offerAll(queue, messages), (left) =>
+            const span = TraceContext.spanOf(sending)
+            const all = span === undefined ? messages : Array.from(messages)
+            if (span !== undefined) for (const message of all) sendIn(span, message)
+            return Effect.flatMap(Queue.offerAll(queue, all), (left) =>
               left.length === 0 ? Effect.void : refused()
             )
           }),
@@ -149,7 +184,7 @@ export const make = Effect.fnUntraced(function* <A>(
   return {
     name,
     capacity,
-    receiver: Queue.asDequeue(queue),
+    receiver,
     depth: Queue.size(queue),
     waiting: Effect.sync(waiting),
     open
@@ -164,11 +199,14 @@ export const make = Effect.fnUntraced(function* <A>(
  */
 export const sender = <A>(channel: Channel<A>): Effect.Effect<Sender<A>, never, Scope.Scope> => channel.open
 
-const gauge =
-  (id: string, description: string, value: () => number) =>
-  (context: Context.Context<never>, channel: string): Metric.Registration =>
-    Metric.registerUnsafe(Metric.gauge(id, { description, attributes: { channel } }), context, {
-      get: () => ({ value: value() }),
-      update: () => {},
-      modify: () => {}
-    })
+/**
+ * The span that a message of this source was sent in: of what came through a Channel, was sent where somebody traces, and
+ * is an object. Undefined otherwise.
+ *
+ * @category getters
+ */
+export const spanOf = (source: unknown): ((message: unknown) => Tracer.AnySpan | undefined) =>
+  isReceiver(source) ? source.sentIn : () => undefined
+
+const isReceiver = (source: unknown): source is Receiver<unknown> =>
+  Queue.isDequeue(source) && Predicate.hasProperty(source, "sentIn") && Predicate.isFunction(source.sentIn)

@@ -5,9 +5,11 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import * as Logging from "@observability-agents/toolkit/Logging"
 import * as Settings from "@observability-agents/toolkit/Settings"
 
 /** Where reading starts when nothing was committed yet: at a moment, or that long before now (zero: now). */
@@ -104,6 +106,27 @@ const ChannelCapacityText: Schema.Codec<number, string> = Schema.String.pipe(
   )
 )
 
+/** Log levels by name, in any case of letters. */
+function levelsByName(
+  field: Settings.Field<Readonly<Record<string, string>>>
+): Settings.Field<Readonly<Record<string, Logging.Level>>> {
+  return {
+    ...field,
+    expected: `a table of levels (${Logging.levels.join(", ")}) by name (in a variable: JSON, or name=level separated by commas)`,
+    fallback: Option.some({}),
+    decode: (raw) =>
+      Result.flatMap(field.decode(raw), (texts) => {
+        const levels: Array<readonly [string, Logging.Level]> = []
+        for (const [name, text] of Object.entries(texts)) {
+          const level = Logging.levels.find((level) => level === text.trim().toLowerCase())
+          if (level === undefined) return Result.fail(`${JSON.stringify(text)} is no level`)
+          levels.push([name.trim(), level])
+        }
+        return Result.succeed(Object.fromEntries(levels))
+      })
+  }
+}
+
 /** The section `[core]`. */
 export const CoreSettings = Settings.section("core", {
   description: "What every agent needs to know, whatever tool it watches.",
@@ -123,6 +146,19 @@ export const CoreSettings = Settings.section("core", {
       description: "The least important messages that are logged.",
       default: "info"
     }),
+    logFormat: Settings.literals(["auto", "pretty", "logfmt", "json"], {
+      description:
+        "How log lines are written. `auto` is `pretty` on a terminal and `json`, one object per line, otherwise.",
+      default: "auto"
+    }),
+    logLevels: levelsByName(
+      Settings.record({
+        description:
+          "The least important messages of single parts of the agent, by the annotation `loop` or `module` of their log lines. A Loop's own level goes before that of its module, and both before `log_level`.",
+        default: {},
+        example: '"list runs" = "debug", "core" = "warning"'
+      })
+    ),
     maxChannelCapacity: Settings.of(ChannelCapacityText, {
       description:
         "How many messages may wait between two steps of an agent before the first one has to wait. 0 stands for the default.",

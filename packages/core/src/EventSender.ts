@@ -37,6 +37,7 @@ import * as OutboxAccess from "./OutboxAccess.ts"
 import * as SendGate from "./SendGate.ts"
 import * as SendLimit from "./SendLimit.ts"
 import type { Supervisor } from "./Supervisor.ts"
+import * as TraceContext from "./TraceContext.ts"
 
 /** The sending of events, while its Layer is there. */
 export class EventSender extends Context.Service<
@@ -268,6 +269,9 @@ const make = Effect.fnUntraced(function* (options: Options) {
     Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         const { claim, turn } = taken
+        if (claim.traceparent !== undefined) {
+          yield* Effect.annotateCurrentSpan({ event: claim.entry.id, attempts: claim.attempts })
+        }
         const sentAt = slots.sent()
         const exit = yield* Effect.exit(restore(observability.post(claim.entry.event)))
         const failure = Exit.isSuccess(exit) ? undefined : exit.cause.reasons.find(Cause.isFailReason)
@@ -301,7 +305,11 @@ const make = Effect.fnUntraced(function* (options: Options) {
     return Effect.andThen(Effect.uninterruptible(unpark), Deferred.await(drained))
   })
   return {
-    loop: Loop.receive(LOOP, next, send, { concurrency }),
+    // The trace of the event goes on, also after a restart.
+    loop: Loop.receive(LOOP, next, send, {
+      concurrency,
+      parent: ({ claim }) => TraceContext.decode(claim.traceparent)
+    }),
     service: EventSender.of({ drain })
   }
 })

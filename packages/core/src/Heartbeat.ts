@@ -10,10 +10,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import * as AgentMetrics from "./AgentMetrics.ts"
 import { CoreSettings } from "./CoreSettings.ts"
 import { Health } from "./Health.ts"
 import * as Loop from "./Loop.ts"
 import { Outbox } from "./Outbox.ts"
+import * as SteadyTime from "./SteadyTime.ts"
 import type { Supervisor } from "./Supervisor.ts"
 
 /** The name of the Loop that sends it. */
@@ -42,14 +44,18 @@ export const layerWith = (
       const outbox = yield* Outbox
       const observability = yield* Observability
       const health = yield* Health
+      const count = AgentMetrics.family("heartbeats_total", (outcome) => ({ outcome }))
       let withheld = ""
+      let saidAt = Number.NEGATIVE_INFINITY
 
       const beat = Effect.gen(function* () {
         const stuck = yield* health.failingFor(options.grace)
         // That heartbeats fail is no reason to withhold them: they would never be sent again.
         const parts = stuck.filter((part) => part.name !== LOOP)
         const names = parts.map((part) => part.name).join(", ")
-        if (names !== withheld) {
+        const now = yield* SteadyTime.elapsed
+        if (names !== withheld || (names !== "" && now - saidAt >= SAY_AGAIN_MILLIS)) {
+          saidAt = now
           yield* names === ""
             ? Effect.logInfo("Heartbeat sent again: no part of the agent has been failing for long any more")
             : Effect.annotateLogs(
@@ -60,18 +66,25 @@ export const layerWith = (
               )
           withheld = names
         }
-        if (names !== "") return
+        if (names !== "") return yield* count("withheld")
         const { latestDelivered } = yield* outbox.status
-        yield* observability.heartbeat({
-          key: options.key,
-          tool: options.tool,
-          version: options.version,
-          latestEventTimestamp: Option.getOrUndefined(latestDelivered)
-        })
+        yield* Effect.tapError(
+          observability.heartbeat({
+            key: options.key,
+            tool: options.tool,
+            version: options.version,
+            latestEventTimestamp: Option.getOrUndefined(latestDelivered)
+          }),
+          () => count("failed")
+        )
+        yield* count("sent")
       })
       return Loop.make(LOOP, Schedule.fixed(options.period), beat)
     })
   )
+
+/** How often it is said again that heartbeats are withheld, and why. */
+const SAY_AGAIN_MILLIS = 600_000
 
 /** Sends heartbeats as the settings of `[core]` say. See {@link layerWith}. */
 export const layer = (agent: {

@@ -13,17 +13,22 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import type { Scope } from "effect/Scope"
+import type * as Tracer from "effect/Tracer"
+import * as AgentMetrics from "./AgentMetrics.ts"
+import * as Channel from "./Channel.ts"
 import type { Health } from "./Health.ts"
 import * as LoopRun from "./LoopRun.ts"
 import * as Pace from "./Pace.ts"
 import * as SteadyTime from "./SteadyTime.ts"
 import type { Supervisor } from "./Supervisor.ts"
 import * as Window from "./Window.ts"
+import * as Wiring from "./Wiring.ts"
 
 /**
  * What a Task can do to the Loop that runs it. Tasks use {@link end} and {@link setPeriod}.
@@ -37,6 +42,8 @@ export class Control extends Context.Service<
     readonly end: Effect.Effect<void>
     /** See {@link setPeriod}. */
     readonly setPeriod: (period: Duration.Input) => Effect.Effect<void>
+    /** See {@link progress}. */
+    readonly progress: Effect.Effect<void>
   }
 >()("@observability-agents/core/Loop/Control") {}
 
@@ -57,6 +64,18 @@ export const setPeriod = (period: Duration.Input): Effect.Effect<void, never, Co
   Effect.flatMap(Control, (control) => control.setPeriod(period))
 
 /**
+ * Says that the run gets on, so that it does not count as stuck however long it takes: for Tasks with many steps, such as
+ * reading page after page. Of a Loop that has several messages in work, it speaks for all of them. Outside of a Loop it says
+ * nothing, so that Handles can say it, too.
+ *
+ * @category control
+ */
+export const progress: Effect.Effect<void> = Effect.flatMap(
+  Effect.serviceOption(Control),
+  Option.match({ onNone: () => Effect.void, onSome: (control) => control.progress })
+)
+
+/**
  * What every Loop can be told besides what its kind asks for.
  *
  * @category models
@@ -65,9 +84,14 @@ export interface Options<R = never> {
   /** Runs once when the Loop has ended, for whatever reason. Close here what the Loop sends by, so that the end travels on. */
   readonly onEnd?: Effect.Effect<void, never, R> | undefined
   /**
+   * The Senders that the Task sends by, where `onEnd` is not the `close` of the one it has: the graph of the agent shows the
+   * way the messages take. They are not closed by it.
+   */
+  readonly sends?: ReadonlyArray<Channel.Sender<never>> | undefined
+  /**
    * A run, or a message in work, that takes this long counts as failing in Health, since a Task that hangs reports
-   * nothing. 15 minutes unless given, for a first sweep may be long and may wait for room downstream. `Infinity` for a
-   * Task whose runs may take any time.
+   * nothing; so does one that said {@link progress} and then nothing for so long. Unless given, what `LoopRun.StuckAfter`
+   * says: in an agent its setting `health_grace`, else 15 minutes. `Infinity` for a Task whose runs may take any time.
    */
   readonly stuckAfter?: Duration.Input | undefined
 }
@@ -103,6 +127,8 @@ export const periodic = <E, R, E2 = never, R2 = never, E3 = never, R3 = never, R
     readonly jitter?: number | undefined
     /** Where the first Window starts if nothing was committed. Asked until it answers, and then remembered. */
     readonly from: Effect.Effect<DateTime.Utc, E2, R2>
+    /** What is read, as the label `source` of metrics names it. The Loop's name unless given. */
+    readonly source?: string | undefined
     /** The last committed end, if there is one. */
     readonly committed?: Effect.Effect<Option.Option<DateTime.Utc>, E3, R3> | undefined
   },
@@ -117,6 +143,7 @@ export const periodic = <E, R, E2 = never, R2 = never, E3 = never, R3 = never, R
       }
       let start: DateTime.Utc | undefined
       const warn = aheadOfClock()
+      const timed = polled(options.source ?? name)
       const run = Effect.gen(function* () {
         const committed = options.committed === undefined ? Option.none() : yield* options.committed
         const covered = Option.getOrUndefined(committed) ?? start
@@ -124,18 +151,22 @@ export const periodic = <E, R, E2 = never, R2 = never, E3 = never, R3 = never, R
         const now = yield* DateTime.now
         if (covered !== undefined && DateTime.isGreaterThan(covered, now)) yield* warn(covered, now)
         const window = Window.make(from, now)
-        yield* task(window)
+        yield* timed(task(window))
         if (options.committed === undefined) start = window.to
       })
-      yield* launch(name, options, (loop, period) =>
-        Effect.gen(function* () {
-          const pace = yield* Pace.make
-          while (true) {
-            yield* loop.run(run)
-            if (loop.ended()) return
-            yield* pace.next(period() ?? initial, jitter)
-          }
-        })
+      yield* launch(
+        name,
+        options,
+        (loop, period) =>
+          Effect.gen(function* () {
+            const pace = yield* Pace.make
+            while (true) {
+              yield* loop.run(run)
+              if (loop.ended() || (yield* isOnce)) return
+              yield* pace.next(period() ?? initial, jitter)
+            }
+          }),
+        { kind: "periodic", period: initial }
       )
     })
   )
@@ -158,6 +189,11 @@ export const receive = <A, E, R, E2 = never, R2 = never, R4 = never>(
   options?: Options<R4> & {
     /** How many messages are in work at a time. 1 unless given. */
     readonly concurrency?: number | undefined
+    /**
+     * The span that the run of a message continues, where somebody traces; a run without one begins a trace. Unless given, it
+     * is the span that the message was sent in, if it came through a Channel.
+     */
+    readonly parent?: ((message: A) => Tracer.AnySpan | undefined) | undefined
   }
 ): Layer.Layer<never, never, Services<R | R2 | R4>> =>
   layer(
@@ -170,25 +206,31 @@ export const receive = <A, E, R, E2 = never, R2 = never, R4 = never>(
           )
         )
       }
-      yield* launch(name, options, (loop) => {
-        const next = Queue.isDequeue(source) ? Queue.take(source) : patient(source, loop)
-        const worker = (slot: number) =>
-          Effect.catchCause(loop.each(slot, next, task), (cause) =>
-            Pull.isDoneCause(cause) ? Effect.void : loop.broke(cause)
-          )
-        return Effect.gen(function* () {
-          const fibers: Array<Fiber.Fiber<void>> = []
-          // A worker that waits for a message does not notice the end. Those in work do, when they are done.
-          loop.onEnded(() =>
-            fibers.forEach((fiber, slot) => {
-              if (!loop.busy(slot)) fiber.interruptUnsafe()
-            })
-          )
-          for (let slot = 0; slot < concurrency; slot++) fibers.push(yield* Effect.forkChild(worker(slot)))
-          // All of them are over before the Loop is: only then may it close what they send by.
-          yield* Effect.ensuring(Fiber.awaitAll(fibers), Fiber.interruptAll(fibers))
-        })
-      })
+      const parent = options?.parent ?? Channel.spanOf(source)
+      yield* launch(
+        name,
+        options,
+        (loop) => {
+          const next = Queue.isDequeue(source) ? Queue.take(source) : patient(source, loop)
+          const worker = (slot: number) =>
+            Effect.catchCause(loop.each(slot, next, task, parent), (cause) =>
+              Pull.isDoneCause(cause) ? Effect.void : loop.broke(cause)
+            )
+          return Effect.gen(function* () {
+            const fibers: Array<Fiber.Fiber<void>> = []
+            // A worker that waits for a message does not notice the end. Those in work do, when they are done.
+            loop.onEnded(() =>
+              fibers.forEach((fiber, slot) => {
+                if (!loop.busy(slot)) fiber.interruptUnsafe()
+              })
+            )
+            for (let slot = 0; slot < concurrency; slot++) fibers.push(yield* Effect.forkChild(worker(slot)))
+            // All of them are over before the Loop is: only then may it close what they send by.
+            yield* Effect.ensuring(Fiber.awaitAll(fibers), Fiber.interruptAll(fibers))
+          })
+        },
+        { kind: "receive", receiver: source }
+      )
     })
   )
 
@@ -201,7 +243,8 @@ export const once = <E, R, R4 = never>(
   name: string,
   task: Effect.Effect<void, E, R>,
   options?: Options<R4>
-): Layer.Layer<never, never, Services<R | R4>> => layer(launch(name, options, (loop) => loop.run(task)))
+): Layer.Layer<never, never, Services<R | R4>> =>
+  layer(launch(name, options, (loop) => loop.run(task), { kind: "once" }))
 
 /**
  * Runs a Task at once and then by a Schedule, until that is over. The Schedule is given how each run came out. After
@@ -216,28 +259,32 @@ export const make = <E, R, R2 = never, R4 = never>(
   options?: Options<R4>
 ): Layer.Layer<never, never, Services<R | R2 | R4>> =>
   layer(
-    launch(name, options, (loop, period) =>
-      Effect.gen(function* () {
-        const step = yield* Schedule.toStepWithSleep(schedule)
-        const pace = yield* Pace.make
-        let exit: Exit.Exit<void, E> = Exit.void
-        const run = Effect.onExit(task, (result) =>
-          Effect.sync(() => {
-            exit = result
-          })
-        )
-        while (true) {
-          if (period() === undefined) yield* pace.restart
-          yield* loop.run(run)
-          if (loop.ended()) return
-          const fixed = period()
-          const over =
-            fixed === undefined
-              ? yield* Pull.catchDone(Effect.as(step(exit), false), () => Effect.succeed(true))
-              : yield* Effect.as(pace.next(fixed, 0), false)
-          if (over) return
-        }
-      })
+    launch(
+      name,
+      options,
+      (loop, period) =>
+        Effect.gen(function* () {
+          const step = yield* Schedule.toStepWithSleep(schedule)
+          const pace = yield* Pace.make
+          let exit: Exit.Exit<void, E> = Exit.void
+          const run = Effect.onExit(task, (result) =>
+            Effect.sync(() => {
+              exit = result
+            })
+          )
+          while (true) {
+            if (period() === undefined) yield* pace.restart
+            yield* loop.run(run)
+            if (loop.ended() || (yield* isOnce)) return
+            const fixed = period()
+            const over =
+              fixed === undefined
+                ? yield* Pull.catchDone(Effect.as(step(exit), false), () => Effect.succeed(true))
+                : yield* Effect.as(pace.next(fixed, 0), false)
+            if (over) return
+          }
+        }),
+      { kind: "schedule" }
     )
   )
 
@@ -247,12 +294,40 @@ export const make = <E, R, R2 = never, R4 = never>(
 const launch = Effect.fnUntraced(function* <R, R4>(
   name: string,
   options: Options<R4> | undefined,
-  program: (loop: LoopRun.LoopRun, period: () => number | undefined) => Effect.Effect<void, never, R>
+  program: (loop: LoopRun.LoopRun, period: () => number | undefined) => Effect.Effect<void, never, R>,
+  kind: {
+    readonly kind: Wiring.Loop["kind"]
+    readonly receiver?: unknown
+    readonly period?: number | undefined
+  }
 ) {
   const loop = yield* LoopRun.make(name, options?.stuckAfter)
   let period: number | undefined
+  let over = false
+  const wiring = yield* Wiring.Current
+  if (wiring !== undefined) {
+    const { busySince, lastSuccess, runs, stuckAfter } = loop
+    yield* wiring.loop(
+      {
+        name,
+        kind: kind.kind,
+        period: () => period ?? kind.period,
+        busySince,
+        lastSuccess,
+        runs,
+        stuckAfter,
+        ended: () => over
+      },
+      {
+        receiver: kind.receiver,
+        closes: [options?.onEnd, ...(options?.sends ?? []).map(({ close }) => close)]
+      }
+    )
+    if (wiring.dry) return
+  }
   const control = Control.of({
     end: loop.end,
+    progress: loop.progress,
     setPeriod: (input) =>
       Effect.map(positive(name, input), (millis) => {
         period = millis
@@ -261,6 +336,11 @@ const launch = Effect.fnUntraced(function* <R, R4>(
   yield* program(loop, () => period).pipe(
     Effect.ensuring(options?.onEnd ?? Effect.void),
     Effect.catchCause(loop.broke),
+    Effect.ensuring(
+      Effect.sync(() => {
+        over = true
+      })
+    ),
     Effect.provideService(Control, control),
     Effect.annotateLogs({ loop: name }),
     Effect.forkScoped
@@ -271,6 +351,28 @@ const layer = <R>(effect: Effect.Effect<void, never, R>): Layer.Layer<never, nev
   // SAFETY: `launch` has provided Control and each run's Scope, and the Layer provides its own Scope: what is left of
   // the requirements is what Services says. TypeScript cannot see that for an R that is not known yet.
   Layer.effectDiscard(effect) as Layer.Layer<never, never, Services<R>>
+
+/** Whether Loops that run by time are to end after one run. */
+const isOnce: Effect.Effect<boolean> = Effect.map(Wiring.Current, (wiring) => wiring?.once === true)
+
+/** Measures the polls of a source. One that was interrupted by the end of its Loop is none. */
+const polled = (source: string) => {
+  const success = AgentMetrics.counter("polls_total", { source, outcome: "success" })
+  const failure = AgentMetrics.counter("polls_total", { source, outcome: "failure" })
+  const duration = AgentMetrics.histogram("poll_duration_seconds", { source })
+  return <A, E, R>(poll: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.flatMap(SteadyTime.elapsed, (began) =>
+      Effect.onExit(poll, (exit) => {
+        if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) return Effect.void
+        return Effect.flatMap(SteadyTime.elapsed, (now) =>
+          Effect.andThen(
+            Metric.update(duration, (now - began) / 1000),
+            Metric.update(Exit.isSuccess(exit) ? success : failure, 1)
+          )
+        )
+      })
+    )
+}
 
 /** Warns that the clock was ahead, at most once a minute. */
 const aheadOfClock = () => {

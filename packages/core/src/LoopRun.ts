@@ -7,17 +7,18 @@
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
+import * as AgentMetrics from "./AgentMetrics.ts"
 import * as FailureLog from "./FailureLog.ts"
 import { Health, type Stuck } from "./Health.ts"
 import { Supervisor, Unrecoverable } from "./Supervisor.ts"
+import * as TraceContext from "./TraceContext.ts"
 
 /**
  * The runs of one Loop.
@@ -29,13 +30,25 @@ export interface LoopRun {
   readonly run: <E, R>(task: Effect.Effect<void, E, R>) => Effect.Effect<void, never, Exclude<R, Scope.Scope>>
   /**
    * Runs the Task for one message after the other that `next` gives, until the Loop is to end. Fails as `next` does.
-   * `slot` tells those apart that do so at the same time, from 0 on.
+   * `slot` tells those apart that do so at the same time, from 0 on. `parent` is the span that a message's run continues;
+   * without one it begins a trace. It is asked only where somebody traces.
    */
   readonly each: <A, E, R, E2, R2>(
     slot: number,
     next: Effect.Effect<A, E2, R2>,
-    task: (message: A) => Effect.Effect<void, E, R>
+    task: (message: A) => Effect.Effect<void, E, R>,
+    parent: (message: A) => Tracer.AnySpan | undefined
   ) => Effect.Effect<void, E2, Exclude<R | R2, Scope.Scope>>
+  /** The runs in work get on: the time after which they count as stuck begins anew. */
+  readonly progress: Effect.Effect<void>
+  /** Since when, in milliseconds since 1970, the run has been in work without progress that has been so for longest. */
+  readonly busySince: () => number | undefined
+  /** After how many milliseconds a run counts as stuck. */
+  readonly stuckAfter: number
+  /** How many runs came to an end, and how many of them failed. */
+  readonly runs: () => { readonly total: number; readonly failed: number }
+  /** When the newest run that came to a good end began, in milliseconds since 1970. */
+  readonly lastSuccess: () => number | undefined
   /** Whether a run is in work in this slot. */
   readonly busy: (slot: number) => boolean
   /** Whether the Loop is to end. */
@@ -56,46 +69,70 @@ export interface LoopRun {
 }
 
 /**
+ * How long a run may be in work without progress before its Loop counts as failing, where the Loop does not say: 15
+ * minutes unless provided otherwise, as an agent does from its setting `health_grace`.
+ *
+ * @category references
+ */
+export const StuckAfter: Context.Reference<Duration.Input> = Context.Reference<Duration.Input>(
+  "@observability-agents/core/LoopRun/StuckAfter",
+  { defaultValue: () => "15 minutes" }
+)
+
+/**
  * Begins the runs of the Loop `name`, and ends their metrics and their part in Health with the Scope.
  *
  * @category constructors
  */
 export const make = Effect.fnUntraced(function* (
   name: string,
-  stuckAfter: Duration.Input = "15 minutes"
+  stuckAfter?: Duration.Input | undefined
 ): Effect.fn.Return<LoopRun, never, Health | Supervisor | Scope.Scope> {
   const health = yield* Health
   const supervisor = yield* Supervisor
   const clock = yield* Clock.clockWith(Effect.succeed)
-  const stuckMillis = Duration.toMillis(stuckAfter)
+  const stuckMillis = Duration.toMillis(stuckAfter ?? (yield* StuckAfter))
   const log = FailureLog.make({ failed: "Loop run failed", recovered: "Loop recovered" })
   const busySince: Array<number | undefined> = []
+  const spans: Array<Tracer.AnySpan | undefined> = []
   let runs = 0
   let failures = 0
+  let lastSuccess: number | undefined
+  let progressAt = Number.NEGATIVE_INFINITY
   let told = Number.NEGATIVE_INFINITY
   let ended = false
   let onEnded = () => {}
 
+  const longest = (): number | undefined => {
+    const since = Math.min(...busySince.filter((time) => time !== undefined))
+    return since === Number.POSITIVE_INFINITY ? undefined : Math.max(since, progressAt)
+  }
+
   yield* health.watch(
     name,
     Effect.sync(() => {
-      const since = Math.min(...busySince.filter((time) => time !== undefined))
-      if (clock.currentTimeMillisUnsafe() - since < stuckMillis) return Option.none<Stuck>()
+      const since = longest()
+      if (since === undefined || clock.currentTimeMillisUnsafe() - since < stuckMillis) {
+        return Option.none<Stuck>()
+      }
       const stuck = {
         since: DateTime.makeUnsafe(since),
-        reason: "a run that began then has not come to its end"
+        reason:
+          since === progressAt
+            ? "a run has not got on since then"
+            : "a run that began then has not come to its end"
       }
       return Option.some(stuck)
     })
   )
-  yield* Effect.acquireRelease(
-    Effect.contextWith((context: Context.Context<never>) =>
-      Effect.sync(() => [
-        counter("loop_runs", "Runs of the Loop that came to an end", name, () => runs, context),
-        counter("loop_failures", "Runs of the Loop that failed", name, () => failures, context)
-      ])
-    ),
-    (registrations) => Effect.sync(() => registrations.forEach((registration) => registration.remove()))
+  const outcome = (outcome: string, count: () => number) =>
+    AgentMetrics.observe("loop_runs_total", { loop: name, outcome }, count)
+  yield* outcome("success", () => runs - failures)
+  yield* outcome("failure", () => failures)
+  yield* AgentMetrics.observe(
+    "loop_last_success_timestamp_seconds",
+    { loop: name },
+    () => (lastSuccess ?? 0) / 1000
   )
 
   const end = Effect.sync(() => {
@@ -119,6 +156,7 @@ export const make = Effect.fnUntraced(function* (
     const began = busySince[slot] ?? told
     busySince[slot] = undefined
     runs += 1
+    lastSuccess = began
     if (!log.failing() && began - told < TELL_MILLIS) return false
     told = began
     return true
@@ -127,9 +165,11 @@ export const make = Effect.fnUntraced(function* (
     runs += 1
     failures += 1
     // In work until it is noted: what is not in work is interrupted when the Loop ends.
-    return Effect.map(failed(cause), () => {
+    const noted = Effect.map(failed(cause), () => {
       busySince[slot] = undefined
     })
+    const span = spans[slot]
+    return span === undefined ? noted : Effect.provideService(noted, Tracer.ParentSpan, span)
   }
 
   const broke = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
@@ -143,17 +183,28 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
-  const span = { root: true, attributes: { loop: name } } as const
-  const traced = Effect.withFiber((fiber) => {
-    const { tracer } = fiber.cache
-    return Effect.succeed(tracer !== undefined && tracer !== Tracer.nativeTracer)
-  })
+  const attributes = { loop: name }
+  /** A run in a span of its own, which is kept for the log line in case that it fails. */
+  const inSpan = <E, R>(
+    slot: number,
+    work: Effect.Effect<void, E, R>,
+    parent: Tracer.AnySpan | undefined
+  ): Effect.Effect<void, E, Exclude<R, Tracer.ParentSpan>> =>
+    Effect.withSpan(
+      Effect.withFiber<void, E, R>((fiber) => {
+        spans[slot] = TraceContext.spanOf(fiber)
+        return work
+      }),
+      `Loop.${name}`,
+      parent === undefined ? { root: true, attributes } : { parent, attributes }
+    )
+  const traced = Effect.withFiber((fiber) => Effect.succeed(TraceContext.isTraced(fiber)))
 
   const run = <E, R>(task: Effect.Effect<void, E, R>): Effect.Effect<void, never, Exclude<R, Scope.Scope>> =>
     Effect.flatMap(traced, (tracing) => {
       busySince[0] = clock.currentTimeMillisUnsafe()
       const scoped = Effect.scoped(task)
-      return Effect.matchCauseEffect(tracing ? Effect.withSpan(scoped, `Loop.${name}`, span) : scoped, {
+      return Effect.matchCauseEffect(tracing ? inSpan(0, scoped, undefined) : scoped, {
         onSuccess: () => (succeeded(0) ? well : Effect.void),
         // An interruption of the Loop passes by here: what comes in is the run's own doing.
         onFailure: (cause) => runFailed(0, cause)
@@ -163,9 +214,10 @@ export const make = Effect.fnUntraced(function* (
   const each = <A, E, R, E2, R2>(
     slot: number,
     next: Effect.Effect<A, E2, R2>,
-    task: (message: A) => Effect.Effect<void, E, R>
+    task: (message: A) => Effect.Effect<void, E, R>,
+    parent: (message: A) => Tracer.AnySpan | undefined
   ): Effect.Effect<void, E2, Exclude<R | R2, Scope.Scope>> =>
-    Effect.flatMap(traced, (tracing) => {
+    Effect.withFiber((worker) => {
       // What is rarely needed is kept out of the way of each message: failures are caught, success is told and a Scope
       // that something was put into is closed around a stretch of messages, which stops where one of these is due.
       let scope = Scope.makeUnsafe()
@@ -173,7 +225,8 @@ export const make = Effect.fnUntraced(function* (
       const one = Effect.flatMap(next, (message) => {
         busySince[slot] = clock.currentTimeMillisUnsafe()
         const started = start(task, message)
-        return tracing ? Effect.withSpan(started, `Loop.${name}`, span) : started
+        // Asked each time: telemetry may begin and end while the Loop runs.
+        return TraceContext.isTraced(worker) ? inSpan(slot, started, parent(message)) : started
       })
       const stretch = Effect.whileLoop({
         while: () => !ended && !tell && unused(scope),
@@ -202,6 +255,13 @@ export const make = Effect.fnUntraced(function* (
   return {
     run,
     each,
+    progress: Effect.sync(() => {
+      progressAt = clock.currentTimeMillisUnsafe()
+    }),
+    busySince: longest,
+    stuckAfter: stuckMillis,
+    runs: () => ({ total: runs, failed: failures }),
+    lastSuccess: () => lastSuccess,
     busy: (slot) => busySince[slot] !== undefined,
     ended: () => ended,
     end,
@@ -242,20 +302,3 @@ const findUnrecoverable = (cause: Cause.Cause<unknown>): Unrecoverable | undefin
   }
   return undefined
 }
-
-const counter = (
-  id: string,
-  description: string,
-  loop: string,
-  count: () => number,
-  context: Context.Context<never>
-): Metric.Registration =>
-  Metric.registerUnsafe(
-    Metric.counter(id, { description, attributes: { loop }, incremental: true }),
-    context,
-    {
-      get: () => ({ count: count(), incremental: true }),
-      update: () => {},
-      modify: () => {}
-    }
-  )

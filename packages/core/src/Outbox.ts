@@ -6,7 +6,8 @@
  * This module is the port; drivers implement it (`OutboxMemory`, a database). What every driver promises is written at
  * each member. A driver keeps, in one transactional store:
  *
- * - **events**: `seq` (ascending), `id`, `lane`, the event, `attempts`, `committedAt`, `dueAt`. An event is there until
+ * - **events**: `seq` (ascending), `id`, `lane`, the event, `attempts`, `committedAt`, `dueAt`, and, if its
+ *   commit was traced, the `traceparent` of that. An event is there until
  *   it was delivered or buried. `dueAt` is `committedAt` at first; only the head of a lane ever has a later one.
  * - **identities**: every `id` ever committed, also of events long gone. They are kept for {@link IDENTITY_RETENTION}
  *   after they were first committed or last replayed, and may be removed after that, but never while the event is pending.
@@ -104,6 +105,11 @@ export interface Claim {
   /** How often sending it was tried before: the number of `retry`. */
   readonly attempts: number
   readonly committedAt: DateTime.Utc
+  /**
+   * The span of its commit in the form of the header `traceparent` (W3C Trace Context), so that sending belongs to the same
+   * trace, also after a restart. Undefined where nobody traced, and for what was replayed.
+   */
+  readonly traceparent?: string | undefined
   /** Names this claim: settling it a second time, or after another claim of the event, changes nothing. */
   readonly token: string
 }
@@ -199,6 +205,8 @@ export class Outbox extends Context.Service<
      * Waits while as many events are pending as the Outbox may hold, whether the commit brings entries or not; then
      * takes it whole, however large, so that no commit is too big to ever get in. Commits that wait get in in their
      * order. Interruptible only while it waits. Wakes claims that wait.
+     *
+     * Where somebody traces, it makes a span `Outbox.commit`, which the entries keep: see {@link Claim}.
      */
     readonly commit: (commit: Commit) => Effect.Effect<Committed, OutboxError>
     /** What this source has committed; empty for a source not known yet. Later commits do not change the answer. */

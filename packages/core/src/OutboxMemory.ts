@@ -31,6 +31,7 @@ import {
 import * as History from "./OutboxMemoryHistory.ts"
 import * as Letters from "./OutboxSqliteLetters.ts"
 import * as SteadyTime from "./SteadyTime.ts"
+import * as TraceContext from "./TraceContext.ts"
 import type { TrackedRun } from "./TrackedRun.ts"
 
 /** How much the Outbox holds. */
@@ -75,10 +76,12 @@ export const make = (options?: Options): Effect.Effect<Outbox["Service"]> =>
 
     return Outbox.of({
       commit: (commit) =>
-        gate.withPermit(
-          Effect.andThen(
-            waitForRoom,
-            Effect.map(now, (time) => store.commit(commit, time))
+        TraceContext.withCommitSpan(commit, (traceparent) =>
+          gate.withPermit(
+            Effect.andThen(
+              waitForRoom,
+              Effect.map(now, (time) => store.commit(commit, time, traceparent))
+            )
           )
         ),
       checkpoint: (source) => Effect.sync(() => store.checkpoint(source)),
@@ -104,6 +107,7 @@ interface Node {
   readonly seq: number
   readonly entry: Entry
   readonly committedAt: number
+  readonly traceparent: string | undefined
   attempts: number
   error: string | undefined
   /** By the `SteadyTime`, so that no setting of the clock holds it up. */
@@ -173,11 +177,12 @@ const makeStore = (options: Options | undefined, steady: SteadyTime.SteadyTime) 
     if (heap.peek() === lane) due.notify()
   }
 
-  const append = (entry: Entry, time: number): void => {
+  const append = (entry: Entry, time: number, traceparent?: string): void => {
     const node: Node = {
       seq: seq++,
       entry,
       committedAt: time,
+      traceparent,
       attempts: 0,
       error: undefined,
       dueAt: steady.now(),
@@ -236,7 +241,7 @@ const makeStore = (options: Options | undefined, steady: SteadyTime.SteadyTime) 
     }
   }
 
-  const commit = (change: Commit, time: number): Committed => {
+  const commit = (change: Commit, time: number, traceparent: string | undefined): Committed => {
     forgetIdentities(time)
     let known = runs.get(change.source)
     if (known === undefined) {
@@ -250,7 +255,7 @@ const makeStore = (options: Options | undefined, steady: SteadyTime.SteadyTime) 
     let accepted = 0
     for (const entry of change.entries) {
       if (identities.has(entry.id)) continue
-      append(entry, time)
+      append(entry, time, traceparent)
       accepted += 1
     }
     history.note(change.notes ?? [], time)
@@ -309,10 +314,10 @@ const makeStore = (options: Options | undefined, steady: SteadyTime.SteadyTime) 
     const lane = heap.peek()
     if (lane === undefined || lane.head.dueAt > time) return undefined
     heap.pop()
-    const { attempts, committedAt, entry } = lane.head
+    const { attempts, committedAt, entry, traceparent } = lane.head
     const token = String(tokens++)
     claims.set(token, lane)
-    return { entry, attempts, committedAt: DateTime.makeUnsafe(committedAt), token }
+    return { entry, attempts, committedAt: DateTime.makeUnsafe(committedAt), traceparent, token }
   }
 
   return {

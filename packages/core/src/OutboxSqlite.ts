@@ -45,6 +45,7 @@ import * as Store from "./OutboxSqliteStore.ts"
 import * as Verify from "./OutboxSqliteVerify.ts"
 import { type Capacity, fullness, makeSignal } from "./OutboxSqliteWaiting.ts"
 import * as SteadyTime from "./SteadyTime.ts"
+import * as TraceContext from "./TraceContext.ts"
 import type { TrackedRun } from "./TrackedRun.ts"
 
 /** How much makes commits wait. */
@@ -156,13 +157,13 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
-  const write = Effect.fnUntraced(function* (commit: Commit) {
+  const write = Effect.fnUntraced(function* (commit: Commit, traceparent: string | undefined) {
     const { events, runs } = yield* encode(commit)
     const at = yield* Clock.currentTimeMillis
     const cursor = commit.cursor?.epochMilliseconds
     const { added, flawed } = yield* attempt("commit", () => {
       const { forget, notes = [], source } = commit
-      const done = store.commit({ source, at, cursor, runs, forget, events, notes })
+      const done = store.commit({ source, at, cursor, runs, forget, events, notes, traceparent })
       for (const item of done.added) lanes.add({ ...item, dueAt: steady.now() })
       commits.set(commit.source, (commits.get(commit.source) ?? 0) + 1)
       isFull()
@@ -216,7 +217,8 @@ export const make = Effect.fnUntraced(function* (
     const event =
       stored === undefined ? Result.fail("it is incomplete") : Codec.decodeEvent(stored.path, stored.body)
     if (stored !== undefined && Result.isSuccess(event)) {
-      return { id: stored.id, lane: stored.lane, event: event.success }
+      const { id, lane, traceparent } = stored
+      return { entry: { id, lane, event: event.success }, traceparent }
     }
     yield* setAside("claim", { table: "events", seq: item.seq }, Result.isFailure(event) ? event.failure : "")
     lanes.remove(item)
@@ -240,17 +242,18 @@ export const make = Effect.fnUntraced(function* (
           )
           continue
         }
-        const entry = yield* Effect.onError(read(item), () =>
+        const found = yield* Effect.onError(read(item), () =>
           Effect.sync(() => {
             lanes.putBack(item)
             heads.wake()
           })
         )
-        if (entry === undefined) continue
+        if (found === undefined) continue
+        const { entry, traceparent } = found
         const token = `${item.seq}.${tokens++}`
         claims.set(token, { item, timestamp: entry.event.timestamp?.epochMilliseconds })
         const { attempts, committedAt } = item
-        return { entry, attempts, committedAt: DateTime.makeUnsafe(committedAt), token }
+        return { entry, attempts, committedAt: DateTime.makeUnsafe(committedAt), traceparent, token }
       }
     })
   )
@@ -280,11 +283,13 @@ export const make = Effect.fnUntraced(function* (
 
   const outbox = Outbox.of({
     commit: (commit) =>
-      gate.withPermit(
-        Effect.uninterruptibleMask((restore) =>
-          Effect.andThen(
-            Effect.suspend(() => (isFull() ? restore(room.waitUntil(() => !isFull())) : Effect.void)),
-            write(commit)
+      TraceContext.withCommitSpan(commit, (traceparent) =>
+        gate.withPermit(
+          Effect.uninterruptibleMask((restore) =>
+            Effect.andThen(
+              Effect.suspend(() => (isFull() ? restore(room.waitUntil(() => !isFull())) : Effect.void)),
+              write(commit, traceparent)
+            )
           )
         )
       ),

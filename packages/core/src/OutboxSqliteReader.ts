@@ -67,8 +67,8 @@ export interface Reader {
   readonly lanes: Effect.Effect<ReadonlyArray<string>, Outbox.OutboxError>
   readonly history: (lane: string) => Effect.Effect<Outbox.LaneHistory, Outbox.OutboxError>
   readonly sources: Effect.Effect<ReadonlyArray<Source>, Outbox.OutboxError>
-  /** Whether an event of that identity was committed before. */
-  readonly knows: (id: string) => Effect.Effect<boolean, Outbox.OutboxError>
+  /** Whether an event of that identity was committed before: before that moment, if one is given. */
+  readonly knows: (id: string, before?: DateTime.Utc) => Effect.Effect<boolean, Outbox.OutboxError>
   readonly verify: Effect.Effect<Verify.Report, Outbox.OutboxError>
 }
 
@@ -184,11 +184,13 @@ export const open = Effect.fnUntraced(function* (options: {
         runs
       })).filter(({ source }) => !source.startsWith("~"))
     }),
-    knows: (id) =>
+    knows: (id, before) =>
       view(
         "knows",
         () =>
-          database.prepare("SELECT 1 FROM identities WHERE id = ?").get(Codec.encodeName(id)) !== undefined
+          database
+            .prepare("SELECT 1 FROM identities WHERE id = ? AND at < ?")
+            .get(Codec.encodeName(id), before?.epochMilliseconds ?? Number.MAX_SAFE_INTEGER) !== undefined
       ),
     verify: Verify.inspect(database, path)
   }

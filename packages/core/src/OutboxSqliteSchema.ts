@@ -11,7 +11,7 @@ export const APPLICATION_ID = 0x4f425341
  * Times are milliseconds since 1970. `identities.seq` is the `seq` of the event, which outlives it; the event's id is
  * kept there only. `dead_letters.number` counts in the order of burial and is never given again. `events.body` is the
  * JSON body as it goes to the endpoint `events.path`. `history` has what was delivered, by the order of delivery, without
- * the body. `requests.body` and `requests.answer` are JSON: see `OutboxSqliteRequests`.
+ * the body. `events.traceparent` is NULL unless somebody traced. `requests.body` and `requests.answer` are JSON: see `OutboxSqliteRequests`.
  */
 export const MIGRATIONS: ReadonlyArray<string> = [
   `
@@ -111,6 +111,9 @@ export const MIGRATIONS: ReadonlyArray<string> = [
     body TEXT NOT NULL,
     answer TEXT
   ) STRICT;
+  `,
+  `
+  ALTER TABLE events ADD COLUMN traceparent TEXT;
   `
 ]
 

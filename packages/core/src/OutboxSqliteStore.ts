@@ -4,7 +4,7 @@
  */
 import type { DatabaseSync, SQLInputValue } from "node:sqlite"
 import type { BurialReason, Note } from "./Outbox.ts"
-import { number, only, optionalNumber, text, type Cells } from "./OutboxSqliteCells.ts"
+import { number, only, optionalNumber, optionalText, text, type Cells } from "./OutboxSqliteCells.ts"
 import * as Codec from "./OutboxSqliteCodec.ts"
 import { SqliteCode, sqliteCode } from "./OutboxSqliteError.ts"
 import type { Fault, OutboxStep } from "./OutboxSqliteFault.ts"
@@ -18,10 +18,11 @@ export interface StoredEvent {
   readonly lane: string
   readonly path: string
   readonly body: string
+  readonly traceparent: string | undefined
 }
 
 /** An entry as it is committed; `flaw` says why its event cannot be kept as a body, and sets it aside at once. */
-export interface NewEvent extends StoredEvent {
+export interface NewEvent extends Omit<StoredEvent, "traceparent"> {
   readonly flaw?: string | undefined
 }
 
@@ -34,6 +35,7 @@ export interface NewCommit {
   readonly forget: ReadonlyArray<string>
   readonly events: ReadonlyArray<NewEvent>
   readonly notes: ReadonlyArray<Note>
+  readonly traceparent: string | undefined
 }
 
 /** Facts that outlive the events. */
@@ -108,7 +110,7 @@ export const make = (
     "INSERT INTO identities (seq, id, at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING"
   )
   const insertEvent = prepare(
-    "INSERT INTO events (seq, lane, path, body, attempts, committed_at, due_at) VALUES (?, ?, ?, ?, 0, ?, ?)"
+    "INSERT INTO events (seq, lane, path, body, attempts, committed_at, due_at, traceparent) VALUES (?, ?, ?, ?, 0, ?, ?, ?)"
   )
   const upsertRun = prepare(
     "INSERT INTO runs (source, key, body) VALUES (?, ?, ?) ON CONFLICT (source, key) DO UPDATE SET body = excluded.body"
@@ -118,7 +120,7 @@ export const make = (
     "INSERT INTO cursors (source, at) VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET at = excluded.at WHERE excluded.at > at OR at > ?"
   )
   const selectEvent = prepare(
-    "SELECT i.id, e.lane, e.path, e.body FROM events e LEFT JOIN identities i ON i.seq = e.seq WHERE e.seq = ?"
+    "SELECT i.id, e.lane, e.path, e.body, e.traceparent FROM events e LEFT JOIN identities i ON i.seq = e.seq WHERE e.seq = ?"
   )
   const deleteEvent = prepare("DELETE FROM events WHERE seq = ?")
   const countDelivered = prepare(
@@ -217,12 +219,13 @@ export const make = (
 
   const insertEvents = (commit: NewCommit, seqAfter: number) => {
     const added: Array<NewItem> = []
+    const traceparent = commit.traceparent ?? null
     let seq = seqAfter
     let flawed = 0
     for (const { body, flaw, id, lane, path } of commit.events) {
       if (insertIdentity.run(seq, Codec.encodeName(id), commit.at).changes === 0) continue
       if (flaw === undefined) {
-        insertEvent.run(seq, Codec.encodeName(lane), path, body, commit.at, commit.at)
+        insertEvent.run(seq, Codec.encodeName(lane), path, body, commit.at, commit.at, traceparent)
         added.push({
           seq,
           lane,
@@ -387,5 +390,6 @@ const stored = (row: Cells): StoredEvent => ({
   id: Codec.decodeName(text(row, "id")),
   lane: Codec.decodeName(text(row, "lane")),
   path: text(row, "path"),
-  body: text(row, "body")
+  body: text(row, "body"),
+  traceparent: optionalText(row, "traceparent")
 })

@@ -5,7 +5,15 @@
 import type * as DateTime from "effect/DateTime"
 import * as Event from "@observability-agents/toolkit/Event"
 import type { Entry } from "./Outbox.ts"
-import { escape, key, type Message, type Outcome, type RunSnapshot } from "./RunSnapshot.ts"
+import {
+  escape,
+  key,
+  type Message,
+  type Metric,
+  type Outcome,
+  type RunSnapshot,
+  type Tests
+} from "./RunSnapshot.ts"
 
 /** What all events of one run share. */
 export interface Subject {
@@ -70,10 +78,9 @@ export const message = (
   task: TaskSubject | undefined,
   told: Message,
   particulars: Particulars
-): Entry => {
-  const of = task === undefined ? key(subject) : `${key(subject)}/${escape(task.key)}@${task.attempt}`
-  return entry(
-    `${of}/msg:${told.key}`,
+): Entry =>
+  entry(
+    `${owner(subject, task)}/msg:${told.key}`,
     Event.messageLog({
       ...component(subject, task),
       ...particulars,
@@ -82,12 +89,48 @@ export const message = (
       details: told.details
     })
   )
-}
+
+/** A metric of the run, or of an attempt of a task: identity as of a message, with `metric:key`. */
+export const metric = (
+  subject: Subject,
+  task: TaskSubject | undefined,
+  told: Metric,
+  particulars: Particulars
+): Entry =>
+  entry(
+    `${owner(subject, task)}/metric:${told.key}`,
+    Event.metricLog({
+      ...component(subject, task),
+      ...particulars,
+      metricKey: told.metric,
+      metricValue: told.value
+    })
+  )
+
+/**
+ * Outcomes of tests (at least one) of the run, or of an attempt of a task, in as many events as the server's limits ask
+ * for: identity as of a message, with `tests:key`, then `tests.2:key` and so on.
+ */
+export const tests = (
+  subject: Subject,
+  task: TaskSubject | undefined,
+  told: Tests,
+  particulars: Particulars
+): ReadonlyArray<Entry> =>
+  Event.split(
+    Event.testOutcomes({ ...component(subject, task), ...particulars, outcomes: told.outcomes })
+  ).map((part, index) =>
+    entry(`${owner(subject, task)}/tests${index === 0 ? "" : `.${index + 1}`}:${told.key}`, part)
+  )
 
 const entry = (id: string, event: Event.Event): Entry => {
   const storable = Event.fit(event)
   return { id, lane: Event.lane(storable), event: storable }
 }
+
+/** What a message, a metric or tests belong to. */
+const owner = (subject: Subject, task: TaskSubject | undefined): string =>
+  task === undefined ? key(subject) : `${key(subject)}/${escape(task.key)}@${task.attempt}`
 
 const opening = (subject: Subject): string => `${key(subject)}#${subject.opening}`
 

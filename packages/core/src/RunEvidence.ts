@@ -35,6 +35,7 @@ export const look = (snapshot: RunSnapshot): Seen => {
     ...snapshot,
     startedAt: RunTimes.given(snapshot.startedAt),
     endedAt: RunTimes.given(snapshot.endedAt),
+    reopenedAt: RunTimes.given(snapshot.reopenedAt),
     reopening: snapshot.reopening === undefined ? undefined : TaskTracker.count(snapshot.reopening),
     outcome: TaskTracker.isOutcome(snapshot.phase) ? snapshot.phase : undefined,
     hasBegun: TaskTracker.hasBegun(snapshot.phase) || begun.length > 0,
@@ -90,7 +91,7 @@ export const isReopened = (known: TrackedRun, seen: Seen): boolean => {
   if (!TaskTracker.hasBegun(seen.phase)) return false
   if (seen.reopening !== undefined && known.reopening !== undefined && seen.reopening > known.reopening)
     return true
-  return isTold && (RunTimes.isLater(seen.startedAt, end) || RunTimes.isLater(ended, end))
+  return isTold && [seen.startedAt, seen.reopenedAt, ended].some((time) => RunTimes.isLater(time, end))
 }
 
 /** Whether the tool knows a lost run after all: it runs, or has an end of which the tool itself speaks. */

@@ -42,7 +42,11 @@ export const text = ({ phase, tasks }: RunSnapshot): string => {
   }
   const named = Array.from(latest.values())
     .slice(0, MAX_TASKS)
-    .map((task) => `${task.key}${task.attempt === 0 ? "" : ` (attempt ${task.attempt + 1})`} ${task.phase}`)
+    .map(
+      ({ attempt, key, phase, willRetry }) =>
+        `${key}${attempt === 0 ? "" : ` (attempt ${attempt + 1})`} ${phase}` +
+        (willRetry === true && phase === "Failed" ? " (will be tried again)" : "")
+    )
   if (latest.size > MAX_TASKS) named.push(`and ${latest.size - MAX_TASKS} more`)
   return `${phase}; ${named.join(", ")}`
 }

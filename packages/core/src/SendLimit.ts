@@ -6,11 +6,10 @@
  * is under way is finished, and nothing goes until there is room below the new limit.
  */
 import type * as Clock from "effect/Clock"
-import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
+import * as AgentMetrics from "./AgentMetrics.ts"
 import * as SendPace from "./SendPace.ts"
 
 /** The slots of one sender. */
@@ -40,12 +39,7 @@ export const make = Effect.fnUntraced(function* (
   let underWay = 0
   const slots = yield* Semaphore.make(pace.limit)
 
-  yield* Effect.acquireRelease(
-    Effect.contextWith((context: Context.Context<never>) =>
-      Effect.sync(() => gauge(() => pace.limit, context))
-    ),
-    (registration) => Effect.sync(() => registration.remove())
-  )
+  yield* AgentMetrics.observe("send_concurrency", {}, () => pace.limit)
 
   return {
     enter: Effect.map(slots.take(1), () => {
@@ -75,12 +69,3 @@ export const make = Effect.fnUntraced(function* (
 // ---- private
 
 const millis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
-
-const gauge = (value: () => number, context: Context.Context<never>): Metric.Registration =>
-  Metric.registerUnsafe(
-    Metric.gauge("send_concurrency", {
-      description: "How many events may be on their way to the server at once"
-    }),
-    context,
-    { get: () => ({ value: value() }), update: () => {}, modify: () => {} }
-  )

@@ -6,9 +6,10 @@ import * as DateTime from "effect/DateTime"
 import type { Metadata } from "@observability-agents/toolkit/Event"
 import type { Entry } from "./Outbox.ts"
 import * as RunEvents from "./RunEvents.ts"
+import * as RunFacts from "./RunFacts.ts"
 import type { Message, Outcome, Phase, TaskSnapshot } from "./RunSnapshot.ts"
 import * as RunTimes from "./RunTimes.ts"
-import { messageId, type TrackedTask } from "./TrackedRun.ts"
+import { isOver, type TrackedTask } from "./TrackedRun.ts"
 
 /** How the run of the task stands. */
 export interface Around {
@@ -19,7 +20,7 @@ export interface Around {
   readonly end?:
     | { readonly at: DateTime.Utc; readonly outcome: Outcome; readonly inferred: boolean }
     | undefined
-  /** The messages of the run that were told. */
+  /** The messages, metrics and tests that were told, as `TrackedRun` remembers them. */
   readonly told: ReadonlySet<string>
 }
 
@@ -27,7 +28,7 @@ export interface Around {
 export interface Step {
   readonly task: TrackedTask
   readonly entries: ReadonlyArray<Entry>
-  /** The messages told by `entries`. */
+  /** The messages, metrics and tests told by `entries`. */
   readonly messages: ReadonlyArray<string>
 }
 
@@ -112,7 +113,12 @@ const unbegun = (known: TrackedTask | undefined, highest: TaskSnapshot, around: 
   if (known.phase !== "Running" || highest.phase !== "Skipped" || highest.attempt < known.attempt)
     return undefined
   const metadata = { ...highest.metadata, skipped: true }
-  return close(known, { ...highest, metadata }, "CompletedWithWarnings", around)
+  return close(
+    known,
+    { ...highest, metadata, isTriedAgain: highest.attempt > 0 },
+    "CompletedWithWarnings",
+    around
+  )
 }
 
 const proceed = (
@@ -125,6 +131,14 @@ const proceed = (
   const reported = known !== undefined && isReported(known) ? known : undefined
   if (reported !== undefined && reported.phase !== "Running" && !isAnew(reported, current)) return undefined
 
+  // Between two attempts the task as a whole goes on; without a run around it, there will be no further attempt.
+  const isWaiting =
+    around.end === undefined &&
+    (highest.attempt > current.attempt
+      ? highest.phase === "Pending"
+      : current.phase === "Failed" && current.willRetry === true)
+  const isTriedAgain = highest.attempt > 0 || isWaiting
+
   const entries: Array<Entry> = []
   const messages: Array<string> = []
   let task = reported
@@ -134,7 +148,7 @@ const proceed = (
       RunEvents.taskStatus(around.subject, named(current, task), "Running", {
         timestamp: task.startedAt ?? around.observedAt,
         externalUrl: current.externalUrl,
-        metadata: metadataOf(current)
+        metadata: metadataOf(current, isTriedAgain)
       })
     )
   } else if (task.attempt !== current.attempt) {
@@ -142,29 +156,23 @@ const proceed = (
     task = { ...rest, attempt: current.attempt }
   }
 
-  // Between two attempts the task as a whole goes on; without a run around it, there will be no further attempt.
-  const isWaiting =
-    around.end === undefined && highest.attempt > current.attempt && highest.phase === "Pending"
-
-  const tell = (attempt: TaskSnapshot, told: Message): void => {
-    const id = messageId({ key: told.key, task: attempt })
-    if (around.told.has(id) || messages.includes(id)) return
-    messages.push(id)
-    const timestamp = RunTimes.given(told.timestamp) ?? attempt.endedAt ?? around.end?.at ?? around.observedAt
-    entries.push(
-      RunEvents.message(around.subject, attempt, told, { timestamp, metadata: metadataOf(attempt) })
-    )
-  }
   for (const attempt of begun) {
-    for (const told of attempt.messages) tell(attempt, told)
-    if (!isOutcome(attempt.phase) || attempt.attempt <= (task.ended ?? -1)) continue
-    if (attempt.attempt < current.attempt || isWaiting) {
-      tell(attempt, endOfAttempt(attempt, attempt.phase))
-    }
+    if (isOver(task, attempt.attempt)) continue
+    const isFollowed = isOutcome(attempt.phase) && (attempt.attempt < current.attempt || isWaiting)
+    const facts = RunFacts.tell(isFollowed ? withEnd(attempt, attempt.phase) : attempt, {
+      subject: around.subject,
+      task: attempt,
+      told: around.told,
+      otherwise: attempt.endedAt ?? around.end?.at ?? around.observedAt,
+      isTriedAgain: isFollowed,
+      metadata: metadataOf(attempt, isTriedAgain)
+    })
+    messages.push(...facts.ids)
+    entries.push(...facts.entries)
   }
 
   if (!isOutcome(current.phase) || isWaiting) return { task, entries, messages }
-  const closing = close(task, current, current.phase, around)
+  const closing = close(task, { ...current, isTriedAgain }, current.phase, around)
   return { task: closing.task, entries: [...entries, ...closing.entries], messages }
 }
 
@@ -184,14 +192,19 @@ const begin = (
     around.observedAt
   const startedAt = closed?.endedAt === undefined ? start : RunTimes.after(start, closed.endedAt)
   const again = closed?.attempt === current.attempt ? { again: (closed.again ?? 0) + 1 } : {}
-  const ended = closed?.ended === undefined ? {} : { ended: closed.ended }
+  // What is begun anew is not over any more.
+  const over = Math.min(closed?.ended ?? -1, current.attempt - 1)
+  const ended = over < 0 ? {} : { ended: over }
   return { attempt: current.attempt, phase: "Running", startedAt, ...again, ...ended }
 }
 
 /** The end of an open task. */
 export const close = (
   task: TrackedTask,
-  told: Pick<TaskSnapshot, "key" | "name" | "endedAt" | "externalUrl" | "metadata">,
+  told: Pick<TaskSnapshot, "key" | "name" | "endedAt" | "externalUrl" | "metadata"> & {
+    /** The task has, or had, more than one attempt. */
+    readonly isTriedAgain?: boolean | undefined
+  },
   outcome: Outcome,
   around: Around
 ): Step => {
@@ -208,7 +221,7 @@ export const close = (
   const entry = RunEvents.taskStatus(around.subject, named(told, task), outcome, {
     timestamp: endedAt,
     externalUrl: told.externalUrl,
-    metadata: metadataOf({ attempt: task.attempt, metadata: told.metadata })
+    metadata: metadataOf({ attempt: task.attempt, metadata: told.metadata }, told.isTriedAgain === true)
   })
   return { task: closed, entries: [entry], messages: [] }
 }
@@ -220,15 +233,24 @@ const named = (told: Pick<TaskSnapshot, "key" | "name">, task: TrackedTask): Run
   again: task.again
 })
 
-const metadataOf = (told: {
-  readonly attempt: number
-  readonly metadata?: Metadata | undefined
-}): Metadata | undefined => (told.attempt === 0 ? told.metadata : { ...told.metadata, attempt: told.attempt })
+/** With the attempt's number, where there is more than one. */
+const metadataOf = (
+  told: { readonly attempt: number; readonly metadata?: Metadata | undefined },
+  isTriedAgain: boolean
+): Metadata | undefined =>
+  told.attempt === 0 && !isTriedAgain ? told.metadata : { ...told.metadata, attempt: told.attempt }
 
-/** That an attempt ended which was not the task's last one, as a message: the task's status goes on. */
-const endOfAttempt = (attempt: TaskSnapshot, outcome: Outcome): Message => ({
-  key: "~end",
-  level: outcome === "Completed" ? "INFO" : "WARNING",
-  message: `Attempt ${attempt.attempt} ${ends[outcome]}; the task was tried again.`
-})
+/**
+ * The attempt with the message that it ended and was not the task's last one, for the task's status goes on. Where the
+ * attempt itself says what went wrong, that is said already.
+ */
+const withEnd = (attempt: TaskSnapshot, outcome: Outcome): TaskSnapshot => {
+  if (attempt.messages.some(({ level }) => outcome === "Completed" || level !== "INFO")) return attempt
+  const end: Message = {
+    key: "~end",
+    level: outcome === "Completed" ? "INFO" : "WARNING",
+    message: `Attempt ${attempt.attempt} ${ends[outcome]}; the task is tried again.`
+  }
+  return { ...attempt, messages: [...attempt.messages, end] }
+}
 const ends = { Completed: "completed", CompletedWithWarnings: "completed with warnings", Failed: "failed" }

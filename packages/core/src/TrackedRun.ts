@@ -18,7 +18,10 @@ export const TrackedTask = Schema.Struct({
   endInferred: Schema.optionalKey(Schema.Boolean),
   /** Its end was told because the tool did not know the run any more: what it says later of this attempt is news. */
   lost: Schema.optionalKey(Schema.Boolean),
-  /** The highest attempt whose end was told as a status; the ends of others are told as messages. */
+  /**
+   * The highest attempt whose end was told as a status, and which was not begun anew since; the ends of higher ones that
+   * are followed by another are told as messages.
+   */
   ended: Schema.optionalKey(Schema.Int),
   /** How often this same attempt was begun anew, in tools that run a task again without counting attempts. */
   again: Schema.optionalKey(Schema.Int)
@@ -54,7 +57,10 @@ export const TrackedRun = Schema.Struct({
   closedAt: Schema.optionalKey(Schema.DateTimeUtcFromString),
   /** By task key. */
   tasks: Schema.Record(Schema.String, TrackedTask),
-  /** The messages that were reported: `msg:key` of the run, `task@attempt/msg:key` of a task. */
+  /**
+   * The messages, metrics and tests that were reported: `msg:key`, `metric:key`, `tests:key` of the run,
+   * `task@attempt/msg:key` and so on of a task. Those of attempts that are over are left out: see {@link isOver}.
+   */
   messages: Schema.Array(Schema.String),
   /** Attempts that had ended by then may be left out of `tasks`, and were reported nevertheless: see {@link outline}. */
   outline: Schema.optionalKey(Schema.DateTimeUtcFromString)
@@ -103,20 +109,49 @@ export const isOutline = (run: TrackedRun): boolean =>
 const NO_TASKS: TrackedRun["tasks"] = {}
 const NO_MESSAGES: ReadonlyArray<string> = []
 
-/** Whether this message of the run (or of a task's attempt) was reported already. Keys as in the snapshots. */
-export const hasMessage = (
-  run: TrackedRun,
-  message: {
-    readonly key: string
-    readonly task?: { readonly key: string; readonly attempt: number } | undefined
-  }
-): boolean => run.messages.includes(messageId(message))
-
-/** How {@link TrackedRun} remembers a message. */
-export const messageId = (message: {
+/** A message, a metric or tests of a run, or of a task's attempt. Keys as in the snapshots. */
+export interface Fact {
   readonly key: string
   readonly task?: { readonly key: string; readonly attempt: number } | undefined
-}): string =>
-  message.task === undefined
-    ? `msg:${message.key}`
-    : `${escape(message.task.key)}@${message.task.attempt}/msg:${message.key}`
+}
+
+/**
+ * Whether this message was reported already, or would not be reported any more, because the end of its attempt was. So
+ * nobody has to ask the tool for it.
+ */
+export const hasMessage = (run: TrackedRun, message: Fact): boolean => {
+  if (run.messages.includes(factId("msg", message))) return true
+  if (message.task === undefined || !Object.hasOwn(run.tasks, message.task.key)) return false
+  const task = run.tasks[message.task.key]
+  return task !== undefined && isSettled(task) && isOver(task, message.task.attempt)
+}
+
+/** How {@link TrackedRun} remembers a message, a metric, or tests. */
+export const factId = (kind: "msg" | "metric" | "tests", { key, task }: Fact): string =>
+  task === undefined ? `${kind}:${key}` : `${escape(task.key)}@${task.attempt}/${kind}:${key}`
+
+/** Whether an attempt's end was reported as the task's status, so that nothing more is told of this attempt. */
+export const isOver = (task: TrackedTask, attempt: number): boolean => attempt <= (task.ended ?? -1)
+
+/** Whether the tool itself told the end: what was told within an end that was inferred may be shown anew. */
+const isSettled = (task: TrackedTask): boolean => task.endInferred !== true && task.lost !== true
+
+/** What has to be remembered of the reported facts: not those of attempts that are over, for they are not told again. */
+export const unsettled = (
+  messages: ReadonlyArray<string>,
+  tasks: ReadonlyMap<string, TrackedTask>
+): ReadonlyArray<string> => {
+  const settled = new Map<string, TrackedTask>()
+  for (const [key, task] of tasks) {
+    if (task.ended !== undefined && isSettled(task)) settled.set(escape(key), task)
+  }
+  if (settled.size === 0) return messages
+  return messages.filter((id) => {
+    const [, key, attempt] = OF_TASK.exec(id) ?? []
+    const task = key === undefined ? undefined : settled.get(key)
+    return task === undefined || !isOver(task, Number(attempt))
+  })
+}
+
+/** What {@link factId} makes of a task's attempt: the key has none of the separators. */
+const OF_TASK = /^([^/#@:]*)@(\d+)\//

@@ -40,9 +40,9 @@ describe("Channel", () => {
       yield* Effect.yieldNow
       assert.deepStrictEqual(sent, [1, 2])
       assert.deepStrictEqual(yield* gauges("full"), {
-        channel_depth: 2,
-        channel_capacity: 2,
-        channel_waiting: 1
+        observability_agent_channel_depth: 2,
+        observability_agent_channel_capacity: 2,
+        observability_agent_channel_waiting: 1
       })
       assert.strictEqual(yield* channel.waiting, 1)
       assert.strictEqual(yield* Queue.take(channel.receiver), 1)
@@ -163,7 +163,7 @@ describe("Channel", () => {
       const scope = yield* Scope.make()
       const sender = yield* Scope.provide(Channel.sender(channel), scope)
       yield* sender.send(1)
-      assert.strictEqual((yield* gauges("gone"))["channel_depth"], 1)
+      assert.strictEqual((yield* gauges("gone"))["observability_agent_channel_depth"], 1)
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual(yield* gauges("gone"), {})
     })

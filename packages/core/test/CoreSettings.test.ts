@@ -22,6 +22,21 @@ describe("CoreSettings", () => {
     })
   )
 
+  it.effect("take log levels of single parts, and refuse what is none", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual((yield* read({})).logLevels, {})
+      for (const given of [
+        { "list runs": "debug", core: "WARNING" },
+        "list runs=debug, core=warning",
+        '{"list runs": "debug", "core": "warning"}'
+      ]) {
+        const { logLevels } = yield* read({ log_levels: given })
+        assert.deepStrictEqual(logLevels, { "list runs": "debug", core: "warning" })
+      }
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(read({ log_levels: { core: "loud" } }))))
+    })
+  )
+
   it.effect("take a channel capacity of 0 for the default", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* read({ max_channel_capacity: 0 })).maxChannelCapacity, 64)

@@ -18,7 +18,7 @@ const start = (server: Server) =>
   Layer.build(Layer.provide(EventSender.layerWith({ ...options, concurrencyMaximum: 8 }), server.layer))
 
 const limit = Effect.map(Metric.snapshot, (all) => {
-  const gauge = all.find((metric) => metric.id === "send_concurrency")
+  const gauge = all.find((metric) => metric.id === "observability_agent_send_concurrency")
   return gauge?.type === "Gauge" ? Number(gauge.state.value) : undefined
 })
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Observability } from "@observability-agents/toolkit/Observability"
 import type { Heartbeat as Beat } from "@observability-agents/toolkit/ObservabilityApi"
-import { DateTime, Duration, Effect, Layer, Logger } from "effect"
+import { DateTime, Duration, Effect, Layer, Logger, References } from "effect"
 import { TestClock } from "effect/testing"
 import { Health } from "../src/Health.ts"
 import * as Heartbeat from "../src/Heartbeat.ts"
@@ -72,6 +72,27 @@ describe("Heartbeat", () => {
       yield* TestClock.adjust("1 minute")
       assert.strictEqual(beats.length, 7)
       assert.isTrue(lines.some((line) => line.startsWith("Heartbeat sent again")))
+    }).pipe(Effect.provide(Layer.provideMerge(base, logger)))
+  })
+
+  it.effect("says again every ten minutes that it is withheld, and why", () => {
+    const lines: Array<string> = []
+    const logger = Logger.layer([
+      Logger.make(({ fiber, message }) => {
+        if (String(message).startsWith("Heartbeat withheld")) {
+          lines.push(String(fiber.getRef(References.CurrentLogAnnotations)["parts"]))
+        }
+      })
+    ])
+    return Effect.gen(function* () {
+      yield* start([])
+      const health = yield* Health
+      yield* health.failed("list runs", "no answer")
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(lines, Array(6).fill("list runs: no answer"))
+      yield* health.failed("track runs", "disk full")
+      yield* TestClock.adjust("6 minutes")
+      assert.strictEqual(lines[6], "list runs: no answer; track runs: disk full")
     }).pipe(Effect.provide(Layer.provideMerge(base, logger)))
   })
 

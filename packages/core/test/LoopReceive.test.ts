@@ -369,8 +369,10 @@ describe("Loop.receive", () => {
       assert.deepStrictEqual(spans, ["Loop.traced", "Loop.traced"])
       const counts = (yield* Metric.snapshot)
         .filter((metric) => metric.attributes?.["loop"] === "traced")
-        .map((metric) => [metric.id, metric.type === "Counter" ? metric.state.count : undefined])
-      assert.deepStrictEqual(Object.fromEntries(counts), { loop_runs: 2, loop_failures: 1 })
+        .flatMap((metric) =>
+          metric.type === "Counter" ? [[metric.attributes?.["outcome"], metric.state.count]] : []
+        )
+      assert.deepStrictEqual(Object.fromEntries(counts), { success: 1, failure: 1 })
     }).pipe(Effect.provide(services))
   )
 

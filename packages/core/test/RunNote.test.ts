@@ -3,6 +3,7 @@ import { DateTime, Option } from "effect"
 import type { Checkpoint } from "../src/Outbox.ts"
 import type { RunSnapshot } from "../src/RunSnapshot.ts"
 import * as RunNote from "../src/RunNote.ts"
+import * as RunCommit from "../src/RunCommit.ts"
 import * as RunTracker from "../src/RunTracker.ts"
 import { at, snapshot, task } from "./support/runs.ts"
 
@@ -12,7 +13,7 @@ const retention = { closed: "1 hour", failed: "7 days" } as const
 const notes = (snapshots: ReadonlyArray<RunSnapshot>) => {
   let checkpoint: Checkpoint = { cursor: Option.none(), runs: new Map() }
   return snapshots.map((one) => {
-    const commit = RunTracker.commitOf(
+    const commit = RunCommit.commitOf(
       checkpoint,
       { source: "s", snapshots: [one] },
       one.observedAt,
@@ -37,6 +38,18 @@ describe("RunNote", () => {
         })
       ),
       "Running; extract Completed, load (attempt 2) Running"
+    )
+  })
+
+  it("says of a task that failed that it will be tried again", () => {
+    const tasks = [
+      task("load", "Failed", { willRetry: true }),
+      task("other", "Completed", { willRetry: true }),
+      task("third", "Failed")
+    ]
+    assert.strictEqual(
+      RunNote.text(snapshot(1, "Running", { tasks })),
+      "Running; load Failed (will be tried again), other Completed, third Failed"
     )
   })
 
@@ -73,7 +86,7 @@ describe("RunNote", () => {
 
   it("says when the tool does not know a run any more", () => {
     const open = RunTracker.track(undefined, snapshot(1, "Running")).known
-    const commit = RunTracker.commitOf(
+    const commit = RunCommit.commitOf(
       { cursor: Option.none(), runs: new Map([[open.key, open]]) },
       { source: "s", snapshots: [], gone: [open.key] },
       at(9),

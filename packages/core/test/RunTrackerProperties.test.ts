@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Schema } from "effect"
 import * as FastCheck from "fast-check"
 import type { Entry } from "../src/Outbox.ts"
-import type { Outcome, RunSnapshot, TaskSnapshot } from "../src/RunSnapshot.ts"
+import type { Message, Outcome, RunSnapshot, TaskSnapshot } from "../src/RunSnapshot.ts"
 import * as RunTracker from "../src/RunTracker.ts"
 import { isClosed, outline, TrackedRun } from "../src/TrackedRun.ts"
 import { at, breach, fold, told } from "./support/runs.ts"
@@ -11,6 +11,8 @@ import { at, breach, fold, told } from "./support/runs.ts"
 
 interface Attempt {
   readonly key: string
+  /** In which opening of the run it began. */
+  readonly opening: number
   readonly attempt: number
   readonly begin: number
   readonly end: number
@@ -47,7 +49,7 @@ const life: FastCheck.Arbitrary<Life> = FastCheck.array(
   const attempts: Array<Attempt> = []
   const counts = new Map<string, number>()
   return {
-    openings: openings.map((opening) => {
+    openings: openings.map((opening, index) => {
       clock += opening.gap
       const begin = clock
       const ends = new Map<string, number>()
@@ -56,7 +58,7 @@ const life: FastCheck.Arbitrary<Life> = FastCheck.array(
         const attempt = counts.get(key) ?? 0
         counts.set(key, attempt + 1)
         ends.set(key, start + length + 1)
-        attempts.push({ key, attempt, begin: start, end: start + length, outcome })
+        attempts.push({ key, opening: index, attempt, begin: start, end: start + length, outcome })
         clock = Math.max(clock, start + length)
       }
       clock += 1
@@ -74,6 +76,11 @@ interface Gaps {
   /** Whether a task's attempt is left out, by its place. */
   readonly without: ReadonlyArray<boolean>
   readonly taskTimes: boolean
+  /** Whether the tool says that it will try a task again: as it will, or of each that failed. */
+  readonly retries: "told" | "absent" | "always"
+  readonly reopenedAt: "told" | "absent" | "zero"
+  /** What of the metrics, tests and early messages is there yet, and whether it has a time. */
+  readonly facts: "told" | "absent" | "zero"
 }
 
 const nothingMissing: Gaps = {
@@ -81,7 +88,10 @@ const nothingMissing: Gaps = {
   endedAt: "told",
   counts: true,
   without: [],
-  taskTimes: true
+  taskTimes: true,
+  retries: "told",
+  reopenedAt: "told",
+  facts: "told"
 }
 const word = FastCheck.constantFrom("told" as const, "told" as const, "absent" as const, "zero" as const)
 const gaps: FastCheck.Arbitrary<Gaps> = FastCheck.record({
@@ -89,11 +99,20 @@ const gaps: FastCheck.Arbitrary<Gaps> = FastCheck.record({
   endedAt: word,
   counts: FastCheck.boolean(),
   without: FastCheck.array(FastCheck.boolean(), { maxLength: 6 }),
-  taskTimes: FastCheck.boolean()
+  taskTimes: FastCheck.boolean(),
+  retries: FastCheck.constantFrom("told" as const, "absent" as const, "always" as const),
+  reopenedAt: word,
+  facts: word
 })
 
 const complete = gaps.map((gaps): Gaps => ({ ...gaps, without: [] }))
-const timely = gaps.map((gaps): Gaps => ({ ...gaps, startedAt: "told", endedAt: "told", taskTimes: true }))
+const timely = gaps.map((gaps): Gaps => ({
+  ...gaps,
+  startedAt: "told",
+  endedAt: "told",
+  taskTimes: true,
+  retries: "absent"
+}))
 
 const take = (life: Life, moment: number, missing: Gaps): RunSnapshot => {
   const index = life.openings.findLastIndex((opening) => opening.begin <= moment)
@@ -106,6 +125,34 @@ const take = (life: Life, moment: number, missing: Gaps): RunSnapshot => {
         ? DateTime.makeUnsafe(0)
         : at(seconds)
   const hasEnded = opening !== undefined && opening.end <= moment
+  /** What was measured and tested by then. */
+  const factsOf = (told: ReadonlyArray<readonly [key: string, seconds: number]>) => {
+    const there = told.filter(([, seconds]) => missing.facts !== "absent" && seconds <= moment)
+    return {
+      metrics: there.map(([key, seconds]) => ({
+        key,
+        metric: key,
+        value: seconds,
+        timestamp: given(missing.facts, seconds)
+      })),
+      tests: there.map(([key, seconds]) => ({
+        key,
+        outcomes: [{ name: key, status: "PASSED" as const }],
+        timestamp: given(missing.facts, seconds)
+      }))
+    }
+  }
+  const repairs = life.openings.slice(1, index + 1).map(({ begin }, number): Message => ({
+    key: `repair-${number + 1}`,
+    level: "INFO",
+    message: "x",
+    early: true,
+    timestamp: given(missing.facts, begin)
+  }))
+  const willRetry = ({ attempt, key, opening }: Attempt): boolean =>
+    missing.retries === "always" ||
+    (missing.retries === "told" &&
+      life.attempts.some((one) => one.key === key && one.opening === opening && one.attempt > attempt))
   return {
     pipeline: { key: "p" },
     run: { key: "r" },
@@ -115,7 +162,15 @@ const take = (life: Life, moment: number, missing: Gaps): RunSnapshot => {
     startedAt: given(missing.startedAt, opening === undefined ? undefined : first?.begin),
     endedAt: given(missing.endedAt, hasEnded ? opening.end : undefined),
     reopening: missing.counts && index >= 0 ? index : undefined,
-    messages: opening === undefined ? [] : [{ key: `m${index}`, level: "INFO", message: "x" }],
+    reopenedAt: given(missing.reopenedAt, index > 0 ? opening?.begin : undefined),
+    messages:
+      opening === undefined
+        ? []
+        : [
+            { key: `m${index}`, level: "INFO", message: "x" },
+            ...(missing.facts === "absent" ? [] : repairs.toReversed())
+          ],
+    ...factsOf(life.openings.map(({ begin }, number) => [`f${number}`, begin])),
     tasks: life.attempts
       .filter((attempt, place) => attempt.begin <= moment && missing.without[place] !== true)
       .map((attempt): TaskSnapshot => ({
@@ -124,7 +179,12 @@ const take = (life: Life, moment: number, missing: Gaps): RunSnapshot => {
         phase: attempt.end <= moment ? attempt.outcome : "Running",
         startedAt: missing.taskTimes ? at(attempt.begin) : undefined,
         endedAt: missing.taskTimes && attempt.end <= moment ? at(attempt.end) : undefined,
-        messages: attempt.end <= moment ? [{ key: "log", level: "ERROR", message: "x" }] : []
+        willRetry: willRetry(attempt),
+        messages: attempt.end <= moment ? [{ key: "log", level: "ERROR", message: "x" }] : [],
+        ...factsOf([
+          ["first", attempt.begin],
+          ["last", attempt.end]
+        ])
       }))
   }
 }
@@ -210,11 +270,26 @@ describe("RunTracker, for any life of a run", () => {
           ({ event }) => event._tag === "RunStatus" && event.taskKey === undefined
         )
         assert.strictEqual(statuses.length, 2 * life.openings.length)
-        for (const { attempt, key } of life.attempts) {
+        for (const { attempt, key, opening, outcome } of life.attempts) {
           const of = `${key.replaceAll("/", "%2F").replaceAll("@", "%40")}@${attempt}`
-          const isTold = entries.some(({ id }) => id.includes(`/${of}:`) || id.endsWith(`/${of}/msg:~end`))
-          assert.isTrue(isTold, `${of} in\n${told(entries).join("\n")}`)
-          assert.isTrue(entries.some(({ id }) => id === `p/r/${of}/msg:log`))
+          const ids = entries.map(({ id }) => id)
+          for (const fact of ["msg:log", "metric:first", "metric:last", "tests:first", "tests:last"]) {
+            assert.include(ids, `p/r/${of}/${fact}`)
+          }
+          const next = life.attempts.find((one) => one.key === key && one.attempt === attempt + 1)
+          const isRetried = next !== undefined && next.opening === opening && outcome === "Failed"
+          const ended = entries.find(({ id }) => id.includes(`/${of}:`) && !id.endsWith(":RUNNING"))
+          assert.strictEqual(ended === undefined, isRetried, `${of} in\n${told(entries).join("\n")}`)
+          const log = entries.find(({ id }) => id === `p/r/${of}/msg:log`)?.event
+          assert.strictEqual(log?._tag === "MessageLog" ? log.level : "", isRetried ? "WARNING" : "ERROR")
+        }
+        for (const [index, { begin }] of life.openings.entries()) {
+          const ids = told(entries)
+          assert.include(ids, `p/r/metric:f${index} ${begin}`)
+          if (index === 0) continue
+          const running = ids.indexOf(`p/r#${index}:RUNNING ${begin}`)
+          assert.isAbove(running, 0, ids.join("\n"))
+          assert.strictEqual(ids[running + 1], `p/r/msg:repair-${index} ${begin}`)
         }
         assert.isUndefined(breach(entries))
       }),
@@ -322,8 +397,10 @@ describe("RunTracker, for any life of a run", () => {
           const isComplete = polled.every(
             ({ tasks, observedAt }) => tasks.length === begunBy(life, observedAt)
           )
-          if (isComplete) assert.deepStrictEqual(statuses(all), others)
-          else assert.includeMembers(others, statuses(all))
+          if (isComplete) {
+            assert.deepStrictEqual(statuses(all), others)
+            assert.sameMembers(Array.from(entries.keys()), Array.from(expected.keys()))
+          } else assert.includeMembers(others, statuses(all))
           assert.deepStrictEqual(ofRun(statuses(all)), ofRun(others))
         }
       ),

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { type DateTime, Option } from "effect"
 import type { Checkpoint, Commit } from "../src/Outbox.ts"
 import type { RunSnapshot } from "../src/RunSnapshot.ts"
-import * as RunTracker from "../src/RunTracker.ts"
+import * as RunCommit from "../src/RunCommit.ts"
 import { at, message, snapshot, task } from "./support/runs.ts"
 
 const RETENTION = { closed: "1 hour", failed: "7 days" } as const
@@ -11,7 +11,7 @@ const RETENTION = { closed: "1 hour", failed: "7 days" } as const
 const makeStore = () => {
   const checkpoint = { cursor: Option.none<DateTime.Utc>(), runs: new Map() } satisfies Checkpoint
   return (second: number, ...snapshots: ReadonlyArray<RunSnapshot>): Commit => {
-    const commit = RunTracker.commitOf(checkpoint, { source: "s", snapshots }, at(second), RETENTION)
+    const commit = RunCommit.commitOf(checkpoint, { source: "s", snapshots }, at(second), RETENTION)
     for (const run of commit.runs) checkpoint.runs.set(run.key, run)
     for (const key of commit.forget) checkpoint.runs.delete(key)
     return commit

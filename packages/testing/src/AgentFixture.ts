@@ -21,6 +21,8 @@ export interface Options {
   readonly hosts: TestNetwork.Hosts
   /** The agent's own settings, and whatever of the shared ones shall not be as by default. */
   readonly settings: SettingsFixture.Tables
+  /** What looks on, such as a status page. See `Agent.Options`. */
+  readonly beside?: Agent.Options["beside"]
 }
 
 /**
@@ -36,8 +38,10 @@ export const START = Date.UTC(2026, 0, 5, 8)
 export const layer = <E>(
   agent: Agent.Agent<E>,
   options: Options
-): Layer.Layer<FakeObservability | Outbox | Health | Supervisor, E | Config.ConfigError | Unrecoverable> =>
-  Layer.provideMerge(layerAgent(agent, options), FakeObservability.layer)
+): Layer.Layer<
+  FakeObservability | Outbox | Health | Supervisor | Agent.Onlooker,
+  E | Config.ConfigError | Unrecoverable
+> => Layer.provideMerge(layerAgent(agent, options), FakeObservability.layer)
 
 /**
  * The same against a fake server that is there already, so that several agents can follow one another. The Outbox is in
@@ -46,8 +50,12 @@ export const layer = <E>(
 export const layerAgent = <E>(
   agent: Agent.Agent<E>,
   options: Options
-): Layer.Layer<Outbox | Health | Supervisor, E | Config.ConfigError | Unrecoverable, FakeObservability> =>
-  Agent.layer(agent, { version: "0.0.0-test" }).pipe(
+): Layer.Layer<
+  Outbox | Health | Supervisor | Agent.Onlooker,
+  E | Config.ConfigError | Unrecoverable,
+  FakeObservability
+> =>
+  Agent.layer(agent, { version: "0.0.0-test", beside: options.beside }).pipe(
     Layer.provide(clockIsSet),
     Layer.provide(wholeMilliseconds),
     Layer.provideMerge(Supervisor.layer),

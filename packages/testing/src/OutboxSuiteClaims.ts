@@ -1,11 +1,13 @@
 /** The part of the conformance suite that is about claims. */
 import { Outbox } from "@observability-agents/core/Outbox"
 import { assert, describe, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Tracer from "effect/Tracer"
 import * as TestClock from "effect/testing/TestClock"
 import type { Fresh } from "./OutboxSuite.ts"
-import { commit, entry, idle, same } from "./OutboxSuiteModel.ts"
+import { collectSpans, commit, entry, idle, same } from "./OutboxSuiteModel.ts"
 
 /** Registers the tests of `claim`. */
 export const claims = (fresh: Fresh): void => {
@@ -88,6 +90,43 @@ export const claims = (fresh: Fresh): void => {
         yield* outbox.commit(commit({ entries: [entry("r1", "RUNNING")] }))
         assert.strictEqual((yield* outbox.status).inFlight, 0)
         yield* same((yield* outbox.claim).entry, entry("r1", "RUNNING"))
+      }).pipe(Effect.provide(fresh()))
+    )
+
+    it.effect("gives the span in which an event was committed, and none where nobody traced", () =>
+      Effect.gen(function* () {
+        const outbox = yield* Outbox
+        const { spans, tracer } = collectSpans()
+        const traced = commit({ entries: [entry("r1", "RUNNING"), entry("r2", "RUNNING")] })
+        yield* Effect.provideService(outbox.commit(traced), Tracer.Tracer, tracer)
+        yield* outbox.commit(commit({ entries: [entry("r3", "RUNNING")] }))
+        const [span] = spans
+        assert.deepStrictEqual(
+          spans.map(({ name }) => name),
+          ["Outbox.commit"]
+        )
+        const traceparent = `00-${span?.traceId}-${span?.spanId}-01`
+        const claims = [yield* outbox.claim, yield* outbox.claim, yield* outbox.claim]
+        assert.deepStrictEqual(
+          claims.map((claim) => claim.traceparent),
+          [traceparent, traceparent, undefined]
+        )
+        for (const claim of claims.slice(0, 1)) {
+          yield* outbox.retry(claim, { after: Duration.zero, error: "503" })
+          assert.strictEqual((yield* outbox.claim).traceparent, traceparent)
+        }
+      }).pipe(Effect.provide(fresh()))
+    )
+
+    it.effect("names a span that is not sampled as such", () =>
+      Effect.gen(function* () {
+        const outbox = yield* Outbox
+        const { spans, tracer } = collectSpans()
+        yield* Effect.withSpan(outbox.commit(commit({ entries: [entry("r1", "RUNNING")] })), "poll", {
+          sampled: false
+        }).pipe(Effect.provideService(Tracer.Tracer, tracer))
+        const span = spans.find(({ name }) => name === "Outbox.commit")
+        assert.strictEqual((yield* outbox.claim).traceparent, `00-${span?.traceId}-${span?.spanId}-00`)
       }).pipe(Effect.provide(fresh()))
     )
 

@@ -23,6 +23,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
+import * as Tracer from "effect/Tracer"
 
 /** That many seconds after the beginning of 2026. */
 export const at = (seconds: number): DateTime.Utc =>
@@ -68,6 +69,22 @@ export const commit = (fields: Partial<Commit>): Commit => ({
   entries: [],
   ...fields
 })
+
+/** A Tracer that keeps its spans, in the order in which they begin. */
+export const collectSpans = (): {
+  readonly spans: ReadonlyArray<Tracer.Span>
+  readonly tracer: Tracer.Tracer
+} => {
+  const spans: Array<Tracer.Span> = []
+  const tracer = Tracer.make({
+    span: (options) => {
+      const span = new Tracer.NativeSpan(options)
+      spans.push(span)
+      return span
+    }
+  })
+  return { spans, tracer }
+}
 
 /** Lets all other fibers go on until they wait. */
 export const idle: Effect.Effect<void> = Effect.repeat(Effect.yieldNow, { times: 20 })

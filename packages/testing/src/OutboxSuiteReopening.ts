@@ -6,8 +6,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/testing/TestClock"
+import * as Tracer from "effect/Tracer"
 import type { Driver } from "./OutboxSuite.ts"
-import { at, commit, entry, run, runsOf, same } from "./OutboxSuiteModel.ts"
+import { at, collectSpans, commit, entry, run, runsOf, same } from "./OutboxSuiteModel.ts"
 
 /** Registers the tests of durable drivers: what is there when a store is opened again. */
 export const reopening = (driver: Driver): void => {
@@ -131,6 +132,31 @@ export const reopening = (driver: Driver): void => {
           )
           const { notes } = yield* outbox.history(entry("r2", "RUNNING").lane)
           assert.strictEqual(notes.length, 1)
+        }).pipe(Effect.provide(layer))
+      })
+    )
+
+    it.effect("keeps the span in which an event was committed, unless it was replayed", () =>
+      Effect.gen(function* () {
+        const layer = driver({ name: "traced" })
+        const { spans, tracer } = collectSpans()
+        yield* Effect.gen(function* () {
+          const outbox = yield* Outbox
+          const change = commit({ entries: [entry("r1", "RUNNING"), entry("r2", "RUNNING")] })
+          yield* Effect.provideService(outbox.commit(change), Tracer.Tracer, tracer)
+          yield* outbox.bury(yield* outbox.claim, { reason: "rejected", words: "no" })
+          yield* outbox.replay((yield* outbox.deadLetters).map(({ number }) => number))
+        }).pipe(Effect.provide(layer))
+        yield* Effect.gen(function* () {
+          const outbox = yield* Outbox
+          const claims = [yield* outbox.claim, yield* outbox.claim]
+          assert.deepStrictEqual(
+            new Map(claims.map((claim) => [claim.entry.id, claim.traceparent])),
+            new Map([
+              [entry("r2", "RUNNING").id, `00-${spans[0]?.traceId}-${spans[0]?.spanId}-01`],
+              [entry("r1", "RUNNING").id, undefined]
+            ])
+          )
         }).pipe(Effect.provide(layer))
       })
     )

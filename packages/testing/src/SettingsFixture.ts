@@ -2,6 +2,7 @@
  * Settings for tests: a ConfigProvider that holds what every agent requires, to which a test adds what it is about. The
  * names are those of the settings file: table, then key.
  */
+import type { Sources } from "@observability-agents/toolkit/Sources"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -36,3 +37,13 @@ export const layer = (overrides: Tables = {}): Layer.Layer<never, never, FakeObs
       ConfigProvider.layer(ConfigProvider.fromUnknown(tables(server, overrides)))
     )
   )
+
+/**
+ * These tables as sources: a settings file `agent.toml` without an environment, for what reads and validates by itself.
+ */
+export const sources = (tables: Tables): Sources => ({
+  file: "agent.toml",
+  searched: ["agent.toml"],
+  precedence: "file",
+  contents: Redacted.make({ tables, variables: new Map(), files: new Map(), fallbacks: [], env: {} })
+})
