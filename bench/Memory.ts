@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url"
 import type { Outbox } from "@observability-agents/core/Outbox"
 import * as OutboxMemory from "@observability-agents/core/OutboxMemory"
 import type { RunSnapshot } from "@observability-agents/core/RunSnapshot"
-import * as RunTracker from "@observability-agents/core/RunTracker"
+import * as RunCommit from "@observability-agents/core/RunCommit"
 import { DateTime, Effect } from "effect"
 
 const RUNS = [1000, 10_000, 100_000]
@@ -56,7 +56,7 @@ const sweep = Effect.fnUntraced(function* (outbox: Outbox["Service"], runs: numb
       snapshot(from + index, now)
     )
     yield* outbox.commit(
-      RunTracker.commitOf(checkpoint, { source: "bench", snapshots }, DateTime.makeUnsafe(now), RETENTION)
+      RunCommit.commitOf(checkpoint, { source: "bench", snapshots }, DateTime.makeUnsafe(now), RETENTION)
     )
     while ((yield* outbox.status).pending > 0) yield* outbox.delivered(yield* outbox.claim)
   }

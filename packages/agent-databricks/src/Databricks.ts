@@ -2,10 +2,9 @@
  * The Handle to a workspace's Jobs API (2.1 or 2.2): runs, run, output of a task.
  *
  * It follows pages to their end, whatever the service calls its last page, completes what a page leaves out, and turns all
- * that can go wrong into one error. Requests are retried within the limits of `[http]`, and a workspace that is down is
- * spared ({@link Outage}); nothing here writes to the workspace.
+ * that can go wrong into one error. Requests are retried within the limits of `[http]` and sent at no higher rate than the
+ * settings allow ({@link Budget}), and a workspace that is down is spared ({@link Outage}); nothing here writes to it.
  */
-import * as Credentials from "@observability-agents/toolkit/Credentials"
 import { defaults, HttpSettings } from "@observability-agents/toolkit/HttpSettings"
 import { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
 import * as Arr from "effect/Array"
@@ -15,25 +14,37 @@ import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as HttpClient from "effect/http/HttpClient"
+import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Budget from "./Budget.ts"
+import * as Authorization from "./Authorization.ts"
 import * as DatabricksError from "./DatabricksError.ts"
-import { DatabricksCredentials, DatabricksSettings } from "./DatabricksSettings.ts"
 import * as Exchange from "./Exchange.ts"
 import * as Host from "./Host.ts"
+import * as JobsApi from "./JobsApi.ts"
 import * as Outage from "./Outage.ts"
-import * as Run from "./Run.ts"
+import * as Overload from "./Overload.ts"
+import * as Run from "./RunRecord.ts"
 import * as Secrets from "./Secrets.ts"
+import * as TaskOutput from "./TaskOutput.ts"
+import * as Workspaces from "./Workspaces.ts"
 
 /** What to list. Without any field: all runs that the credentials may see. */
 export interface Query {
   /** Only runs that have not ended. */
   readonly activeOnly?: boolean | undefined
+  /** Only runs that have ended. Not together with `activeOnly`. */
+  readonly completedOnly?: boolean | undefined
+  /** Only runs of the job with this id. */
+  readonly jobId?: string | undefined
+  /** Only runs of this kind. */
+  readonly runType?: "JOB_RUN" | "SUBMIT_RUN" | "WORKFLOW_RUN" | undefined
   /** Only runs whose start is not before this (the start, not the end: there is no filter for that). */
   readonly startedFrom?: DateTime.Utc | undefined
   /** Only runs whose start is not after this. Both bounds belong to the span. */
@@ -65,16 +76,40 @@ export class Databricks extends Context.Service<
     readonly listRuns: (query: Query) => Stream.Stream<Page, DatabricksError.DatabricksError>
     /** One run (or the run of one task) with all its tasks and its history of repairs. */
     readonly getRun: (id: Run.RunId) => Effect.Effect<Observed, DatabricksError.DatabricksError>
-    /** The error of one task's run. The run of a job with several tasks has none, and is Refused. */
-    readonly getOutput: (id: Run.RunId) => Effect.Effect<Run.TaskError, DatabricksError.DatabricksError>
+    /** The output of one attempt of a task. The run of a job with several tasks has none, and is Refused. */
+    readonly getOutput: (
+      id: Run.RunId
+    ) => Effect.Effect<TaskOutput.TaskOutput, DatabricksError.DatabricksError>
   }
 >()("@observability-agents/agent-databricks/Databricks") {
-  /** The workspace and credentials of the settings, over the HttpTransport of the program. */
+  /** The (first) workspace of the settings, over the HttpTransport of the program. */
   static readonly layer: Layer.Layer<Databricks, Config.ConfigError, HttpTransport> = Layer.effect(
     Databricks,
-    Effect.suspend(() => fromSettings)
+    Effect.suspend(() =>
+      Effect.flatMap(Workspaces.load, ([first]) =>
+        first === undefined
+          ? Effect.die("the settings have a workspace at least")
+          : Databricks.fromWorkspace(first)
+      )
+    )
   )
+
+  /**
+   * The Handle to one workspace, over the HttpTransport of the program, with a circuit breaker and a request budget of its
+   * own. The settings are those of `[http]`.
+   */
+  static readonly fromWorkspace = (
+    workspace: Workspace
+  ): Effect.Effect<Databricks["Service"], Config.ConfigError, HttpTransport | Scope.Scope> =>
+    connect(workspace)
 }
+
+/** What is needed of a workspace to speak with it. */
+export type Workspace = Pick<
+  Workspaces.Workspace,
+  "name" | "host" | "credentials" | "jobsVersion" | "requestsPerSecond"
+> &
+  Partial<Pick<Workspaces.Workspace, "workspaceId" | "accountId" | "azureWorkspaceResourceId">>
 
 /** A run and when it was asked for. */
 export interface Observed {
@@ -89,7 +124,7 @@ export const make = (options: {
   readonly client: HttpClient.HttpClient
   /** Address of the workspace, as people write it. */
   readonly host: string
-  readonly version: "2.1" | "2.2"
+  readonly version: JobsApi.Version
   /** `read_timeout` of `[http]`, from which the time for a whole answer is taken. Default: that of `[http]`. */
   readonly readTimeout?: Duration.Duration | undefined
   /** What must not be shown. Default: what looks like a header `Authorization`. */
@@ -97,7 +132,7 @@ export const make = (options: {
   /** How many pages of a list are read at most, and how many without a run in a row. Default 20,000 and 400. */
   readonly maxPages?: { readonly all: number; readonly empty: number } | undefined
 }): Databricks["Service"] => {
-  const base = `${origin(options.host)}/api/${options.version}/jobs/runs`
+  const base = origin(options.host)
   const { hide } = options.secrets ?? Secrets.make()
   const limits: Exchange.Options = {
     client: options.client,
@@ -106,20 +141,24 @@ export const make = (options: {
   }
   const maxPages = options.maxPages ?? MAX_PAGES
 
-  const ask = Effect.fnUntraced(function* (
-    method: DatabricksError.DatabricksError["method"],
-    path: string,
-    params: Record<string, string>
-  ) {
-    const url = `${base}/${path}`
+  const ask = Effect.fnUntraced(function* <Q>(endpoint: JobsApi.Endpoint<Q>, query: Q, runId?: string) {
+    const url = base + endpoint.path(options.version)
     const fail = (reason: DatabricksError.Reason) =>
-      new DatabricksError.DatabricksError({ method, url, reason })
+      new DatabricksError.DatabricksError({ method: endpoint.name, url, reason })
+    const params = yield* Effect.try({
+      try: () => JobsApi.encodeQuery(endpoint, query),
+      // An id that is none, from a list that the service did not write.
+      catch: () =>
+        fail(
+          new DatabricksError.Refused({ words: "it was not sent, for the service takes no such parameters" })
+        )
+    })
     const request = HttpClientRequest.get(url).pipe(
       HttpClientRequest.acceptJson,
       HttpClientRequest.setUrlParams(params)
     )
     const answer = yield* Effect.mapError(Exchange.ask(request, limits), fail)
-    return yield* Result.match(DatabricksError.read(answer, params["run_id"]), {
+    return yield* Result.match(DatabricksError.read(answer, runId), {
       onFailure: (reason) => Effect.fail(fail(reason)),
       onSuccess: (body) =>
         Effect.succeed({
@@ -130,10 +169,13 @@ export const make = (options: {
   })
 
   const listRuns = (query: Query) => {
-    const params = {
-      limit: String(Math.min(query.limit ?? MAX_LIMIT, MAX_LIMIT)),
-      expand_tasks: String(query.expandTasks ?? true),
-      ...(query.activeOnly === true ? { active_only: "true" } : {}),
+    const params: JobsApi.ListQuery = {
+      limit: Math.min(query.limit ?? MAX_LIMIT, MAX_LIMIT),
+      expand_tasks: query.expandTasks ?? true,
+      ...(query.activeOnly === true ? { active_only: true } : {}),
+      ...(query.completedOnly === true ? { completed_only: true } : {}),
+      ...(query.jobId === undefined ? {} : { job_id: query.jobId }),
+      ...(query.runType === undefined ? {} : { run_type: query.runType }),
       ...(query.startedFrom === undefined ? {} : { start_time_from: wholeMillis(query.startedFrom) }),
       ...(query.startedTo === undefined ? {} : { start_time_to: wholeMillis(query.startedTo) })
     }
@@ -143,7 +185,7 @@ export const make = (options: {
         undefined,
         Effect.fnUntraced(function* (token) {
           const observedAt = yield* DateTime.now
-          const { body, invalid } = yield* ask("listRuns", "list", {
+          const { body, invalid } = yield* ask(JobsApi.endpoints.list, {
             ...params,
             ...(token === undefined ? {} : { page_token: token })
           })
@@ -174,11 +216,11 @@ export const make = (options: {
   const getRun = Effect.fn("Databricks.getRun")(function* (id: Run.RunId) {
     const observedAt = yield* DateTime.now
     const page = Effect.fnUntraced(function* (token: string | undefined) {
-      const { body, invalid } = yield* ask("getRun", "get", {
-        run_id: id,
-        include_history: "true",
-        ...(token === undefined ? {} : { page_token: token })
-      })
+      const { body, invalid } = yield* ask(
+        JobsApi.endpoints.get,
+        { run_id: id, include_history: true, ...(token === undefined ? {} : { page_token: token }) },
+        id
+      )
       // Pages after the first need not repeat the id.
       return yield* Result.match(Run.decode({ run_id: id, ...body }, hide), {
         onFailure: ({ problem }) => Effect.fail(invalid(problem)),
@@ -197,13 +239,14 @@ export const make = (options: {
       run = Run.merge(run, further.run)
       next = further.next
     }
-    return { observedAt, run }
+    // All of its pages are here.
+    const { has_more: _, ...whole } = run
+    return { observedAt, run: whole }
   })
 
   const getOutput = Effect.fn("Databricks.getOutput")(function* (id: Run.RunId) {
-    const { body } = yield* ask("getOutput", "get-output", { run_id: id })
-    const text = (field: string) => (typeof body[field] === "string" ? body[field] : undefined)
-    return { error: text("error"), trace: text("error_trace") }
+    const { body } = yield* ask(JobsApi.endpoints.output, { run_id: id }, id)
+    return TaskOutput.decode(body)
   })
 
   return Databricks.of({ listRuns, getRun, getOutput })
@@ -230,37 +273,37 @@ const MAX_PAGES = { all: 20_000, empty: 400 }
 const MAX_RUN_PAGES = 1000
 
 /** What the service takes: a whole number of milliseconds since 1970, not before that. */
-const wholeMillis = (time: DateTime.Utc): string => {
+const wholeMillis = (time: DateTime.Utc): number => {
   const millis = Math.floor(DateTime.toEpochMillis(time))
-  return String(millis > 0 ? Math.min(millis, Number.MAX_SAFE_INTEGER) : 0)
+  return millis > 0 ? Math.min(millis, Number.MAX_SAFE_INTEGER) : 0
 }
 
-const fromSettings = Effect.gen(function* () {
-  const { host, jobsVersion } = yield* DatabricksSettings.config
+const connect = Effect.fnUntraced(function* (workspace: Workspace) {
+  const { credentials, host, jobsVersion, name, requestsPerSecond, workspaceId } = workspace
   const http = yield* HttpSettings.config
-  const credentials = yield* DatabricksCredentials.load({
-    tokenUrl: `${origin(host)}/oidc/v1/token`,
-    scope: "all-apis",
-    azureScope: AZURE_SCOPE
-  })
   if (credentials._tag === "ApiToken" && !Secrets.isSendable(Redacted.value(credentials.token))) {
     const message = `[auth_api_token] agent_token cannot be used: ${Secrets.UNSENDABLE}.`
     return yield* Effect.fail(new Config.ConfigError(new ConfigProvider.SourceError({ message })))
   }
   const secrets = Secrets.make(Secrets.ofSettings(credentials, http))
+  const budget = yield* Budget.make({ workspace: name, requestsPerSecond })
   const bare = yield* Effect.flatMap(HttpTransport, (transport) => transport.make(http))
-  const authorized = yield* Credentials.authorize(credentials, { client: bare, settings: http })
+  const authorized = yield* Authorization.make(workspace, { client: bare, settings: http })
+  const addressed = HttpClient.mapRequest(
+    bare,
+    workspaceId === undefined
+      ? (request) => request
+      : HttpClientRequest.setHeader("X-Databricks-Workspace-Id", workspaceId)
+  )
+  const sent = budget.meter(Overload.translate(secrets.watch(addressed)))
   return make({
-    client: yield* Outage.guard(authorized(secrets.watch(bare)), http),
+    client: yield* Outage.guard(authorized(sent), http, budget.admit),
     host,
     version: jobsVersion,
     readTimeout: http.readTimeout,
     secrets
   })
 })
-
-/** Every Azure workspace is this one application to Entra, in all clouds. */
-const AZURE_SCOPE = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default"
 
 const nextToken = (body: Readonly<Record<string, unknown>>): string | undefined => {
   const token = body["next_page_token"]

@@ -9,6 +9,7 @@ import * as RegExp from "effect/RegExp"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Json from "./Json.ts"
+import { RATE_CODES, RATE_WORDS } from "./Overload.ts"
 
 const Words = { status: Schema.optionalKey(Schema.Int), words: Schema.String }
 
@@ -69,8 +70,14 @@ export class DatabricksError extends Schema.TaggedError<DatabricksError>()("Data
   reason: Reason
 }) {
   override get message(): string {
+    // Nothing is wrong with the credentials there.
+    return `${this.summary}${PRIVATE_LINK.test(this.reason.words) ? "" : ADVICE[this.reason._tag]}`
+  }
+
+  /** What happened, without what to do about it. */
+  get summary(): string {
     const status = this.reason.status === undefined ? "" : ` with ${this.reason.status}`
-    return `${UNDERTAKING[this.method]} from ${this.url} ${VERDICT[this.reason._tag]}${status}: ${stop(this.reason.words)}${ADVICE[this.reason._tag]}`
+    return `${UNDERTAKING[this.method]} from ${this.url} ${VERDICT[this.reason._tag]}${status}: ${stop(this.reason.words)}`
   }
 }
 
@@ -242,8 +249,6 @@ const cut = (body: string): string => {
 
 const stop = (words: string): string => (/[.!?…]$/.test(words) ? words : `${words}.`)
 
-const RATE_CODES: ReadonlySet<string> = new Set(["REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"])
-const RATE_WORDS = /REQUEST_LIMIT_EXCEEDED|RPC token bucket limit has been exceeded/
 const ACCESS_CODES: ReadonlySet<string> = new Set(["UNAUTHENTICATED", "PERMISSION_DENIED"])
 const ACCESS_WORDS = /^invalid (?:access )?token/i
 
@@ -261,6 +266,8 @@ const VERDICT: Record<Reason["_tag"], string> = {
   Invalid: "gave an answer that is of no use, answered",
   Unavailable: "failed"
 }
+
+const PRIVATE_LINK = /only through its private link/
 
 const ADVICE: Record<Reason["_tag"], string> = {
   Unauthorized:

@@ -1,107 +1,118 @@
 /**
- * The settings of the Databricks agent: the table `[databricks]`, and the credentials that Databricks accepts.
+ * The settings of the Databricks agent: the table `[databricks]`, which describes one workspace, the tables
+ * `[[databricks.workspaces]]`, which describe several, and the credentials that Databricks accepts.
  */
 import * as CredentialsSettings from "@observability-agents/toolkit/CredentialsSettings"
 import * as Settings from "@observability-agents/toolkit/Settings"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
-import * as Host from "./Host.ts"
 import * as Secrets from "./Secrets.ts"
+import * as Fields from "./WorkspaceFields.ts"
+import * as WorkspaceProblems from "./WorkspaceProblems.ts"
 
 /**
  * The section `[databricks]`; variables begin with `DK_DATABRICKS_`. The older keys `databricks_…` and the variables
- * `DK_PERIOD` and `DK_TIMEOUT` are read too.
+ * `DK_PERIOD` and `DK_TIMEOUT` are read too. `host` is empty where there are several workspaces.
  */
 export const DatabricksSettings = Settings.section("databricks", {
   description:
-    "The Databricks workspace whose jobs are observed. The credentials stand in a table of their own.",
+    "The Databricks workspace whose jobs are observed, or several of them (`[[databricks.workspaces]]`). The credentials of a single workspace stand in a table of their own, as do those that several workspaces share.",
   fields: {
-    host: address({
-      description:
-        "Address of the workspace, without a path. https:// is added where no scheme is given, and any path, query or standard port is left out.",
-      aliases: ["databricks_host"],
-      example: "https://adb-1234567890123456.7.azuredatabricks.net"
-    }),
-    jobsVersion: Settings.literals(["2.2", "2.1"], {
-      description: "Version of the Jobs API. 2.1 does not show more than the first 100 tasks of a run.",
-      default: "2.2",
-      aliases: ["databricks_jobs_version"]
-    }),
-    jobs: Settings.list(Schema.NonEmptyString, {
-      description:
-        "Which jobs are observed: names of their runs (which are the jobs' names) or job ids. Nothing: all that the credentials may see.",
-      default: [],
-      aliases: ["databricks_jobs"],
-      example: "nightly load,1014961373700837"
-    }),
-    period: Settings.seconds({
-      description: "How often the workspace is asked for its runs.",
-      default: 5,
-      min: 0.1,
-      variables: ["DK_PERIOD"]
-    }),
+    host: Settings.map(
+      Settings.optional(
+        Fields.address({
+          description:
+            "Address of the workspace, without a path. https:// is added where no scheme is given, and any path, query or standard port is left out. Required, unless the profile has it or there are several workspaces.",
+          aliases: ["databricks_host"],
+          variables: ["DATABRICKS_HOST"],
+          example: "https://adb-1234567890123456.7.azuredatabricks.net"
+        })
+      ),
+      (host) => host ?? ""
+    ),
+    ...Fields.identity,
+    keyPrefix: Fields.keyPrefix("Default: nothing."),
+    ...Fields.observation,
     timeout: Settings.seconds({
       description:
         "Without effect, as in the older agent; accepted so that its settings can be kept. The time-outs of [http] hold.",
       default: 120,
       variables: ["DK_TIMEOUT"]
     }),
-    failedWatchPeriod: Settings.seconds({
-      description: "How often a failed run is looked at again, because it may have been repaired.",
-      default: 600,
-      min: 1,
-      aliases: ["databricks_failed_watch_period"]
-    }),
-    failedWatchMaxTime: Settings.seconds({
-      description: "How long after its end a failed run is looked at again.",
-      default: 604_800,
-      min: 0,
-      aliases: ["databricks_failed_watch_max_time"]
-    }),
-    lookBack: Settings.seconds({
-      description:
-        "How far each request reaches back before what was already read, for runs that Databricks lists late. The very first one reaches back a day before start_from, so that runs which began before it and end after it are found, too.",
-      default: 300,
-      min: 0,
-      max: 30 * 86_400
-    })
-  },
-  check: (look) => {
-    const kind = look.value("credentials", "kind")
-    const token = look.value("auth_api_token", "agentToken")
-    if (!(kind === undefined || kind === "api_token") || !Redacted.isRedacted(token)) return []
-    const text = Redacted.value(token)
-    if (typeof text !== "string" || Secrets.isSendable(text)) return []
-    const origin = look.origin("auth_api_token", "agentToken")
-    return [
+    workspaces: Settings.tables(
       {
-        setting: "[auth_api_token] agent_token",
-        what: Secrets.UNSENDABLE,
-        where: origin === undefined ? "" : Settings.describeOrigin(origin),
-        expected: "the token as Databricks gave it: letters, digits and signs of ASCII",
-        found: ""
+        name: Fields.inherited(Fields.identity.name),
+        host: Fields.inherited(
+          Fields.address({
+            description: "Address of the workspace. Required, unless the profile has it.",
+            example: "https://adb-1234567890123456.7.azuredatabricks.net"
+          })
+        ),
+        keyPrefix: Fields.keyPrefix("Default: its name and a slash; empty text: nothing."),
+        profile: Fields.inherited(Fields.identity.profile),
+        ...Fields.credentials,
+        workspaceId: Fields.inherited(Fields.identity.workspaceId),
+        accountId: Fields.inherited(Fields.identity.accountId),
+        azureWorkspaceResourceId: Fields.inherited(Fields.identity.azureWorkspaceResourceId),
+        jobsVersion: Fields.inherited(Fields.observation.jobsVersion),
+        jobs: Fields.inherited(Fields.observation.jobs),
+        excludeJobs: Fields.inherited(Fields.observation.excludeJobs),
+        runTypes: Fields.inherited(Fields.observation.runTypes),
+        triggers: Fields.inherited(Fields.observation.triggers),
+        metrics: Fields.inherited(Fields.observation.metrics),
+        results: Fields.inherited(Fields.observation.results),
+        iterations: Fields.inherited(Fields.observation.iterations),
+        period: Fields.inherited(Fields.observation.period),
+        failedWatchPeriod: Fields.inherited(Fields.observation.failedWatchPeriod),
+        failedWatchMaxTime: Fields.inherited(Fields.observation.failedWatchMaxTime),
+        lookBack: Fields.inherited(Fields.observation.lookBack),
+        requestsPerSecond: Fields.inherited(Fields.observation.requestsPerSecond),
+        outputRequests: Fields.inherited(Fields.observation.outputRequests)
+      },
+      {
+        description:
+          "Several workspaces, each with an address of its own, in place of host. What is not set in one is as in [databricks]; one without credentials uses those that all share."
       }
-    ]
-  }
+    )
+  },
+  check: (look) => [...WorkspaceProblems.find(look), ...tokenProblems(look)]
 })
+
+/** What `[databricks]` holds. */
+export type Values = typeof DatabricksSettings extends Settings.Section<infer A> ? A : never
+
+/** What one of the `[[databricks.workspaces]]` holds. */
+export type Item = Values["workspaces"][number]
 
 /**
  * The credentials: a personal access token, a Databricks service principal (OAuth; its token endpoint is the workspace's
- * own), an Entra service principal or user (Azure), or user name and password where a workspace still takes them.
+ * own), an Entra service principal or user (Azure), or user name and password where a workspace still takes them. Where there
+ * are several workspaces, they need not be set: each may have its own.
  */
 export const DatabricksCredentials: CredentialsSettings.CredentialsSettings = CredentialsSettings.forTool({
-  hasTokenUrl: true
+  hasTokenUrl: true,
+  isNeeded: WorkspaceProblems.needsShared,
+  otherPlaces: [
+    "or the variables of Databricks' own tools (DATABRICKS_TOKEN; DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET; ARM_CLIENT_ID, ARM_CLIENT_SECRET and ARM_TENANT_ID),",
+    "or a profile of ~/.databrickscfg ([databricks] profile, DATABRICKS_CONFIG_PROFILE)"
+  ]
 })
 
 // ---- private
 
-/** The address of a workspace; its value is the origin. */
-function address(options: Settings.FieldOptions<string>): Settings.Field<string> {
-  const field = Settings.nonEmptyString(options)
-  return {
-    ...field,
-    expected: Host.EXPECTED,
-    decode: (raw) => (typeof raw === "string" ? Host.parse(raw) : field.decode(raw)),
-    show: (raw) => field.show(typeof raw === "string" ? Host.withoutUser(raw) : raw)
-  }
+function tokenProblems(look: Settings.Look): ReadonlyArray<Settings.Problem> {
+  const kind = look.value("credentials", "kind")
+  const token = look.value("auth_api_token", "agentToken")
+  if (!(kind === undefined || kind === "api_token") || !Redacted.isRedacted(token)) return []
+  const text = Redacted.value(token)
+  if (typeof text !== "string" || Secrets.isSendable(text)) return []
+  const origin = look.origin("auth_api_token", "agentToken")
+  return [
+    {
+      setting: "[auth_api_token] agent_token",
+      what: Secrets.UNSENDABLE,
+      where: origin === undefined ? "" : Settings.describeOrigin(origin),
+      expected: "the token as Databricks gave it: letters, digits and signs of ASCII",
+      found: ""
+    }
+  ]
 }

@@ -29,11 +29,51 @@ export const parse = (text: string): Result.Result<string, string> => {
   return HOST_NAME.test(url.hostname) ? Result.succeed(url.origin) : Result.fail(NO_ADDRESS)
 }
 
+/** The origin of an address that people wrote, or the address itself where it is none (the settings do not accept it). */
+export const originOf = (text: string): string => Result.getOrElse(parse(text), () => text)
+
+/**
+ * What to call a workspace by its origin: `adb-1.2` of `https://adb-1.2.azuredatabricks.net`, `a` of `https://a.example.com`;
+ * the host with its port where there is one, or where it is a number.
+ */
+export const nameOf = (origin: string): string => {
+  if (!URL.canParse(origin)) return origin
+  const { host, hostname, port } = new URL(origin)
+  if (port !== "" || /^[\d.]+$|^\[/.test(hostname)) return host
+  const known = DOMAINS.find(({ suffix }) => hostname.endsWith(suffix))
+  return known === undefined
+    ? (hostname.split(".", 1)[0] ?? hostname)
+    : hostname.slice(0, -known.suffix.length)
+}
+
+/** Which cloud's workspaces have addresses like this, as far as its ending tells. */
+export const cloudOf = (origin: string): Cloud | undefined => {
+  if (!URL.canParse(origin)) return undefined
+  const { hostname } = new URL(origin)
+  return DOMAINS.find(({ suffix }) => hostname.endsWith(suffix))?.cloud
+}
+
+/** The clouds; those of Azure have sign-in services of their own. */
+export type Cloud = "aws" | "gcp" | "azure" | "azure-us" | "azure-cn"
+
+/** Whether it is the address of an account's console, which has no jobs: a workspace has an address of its own. */
+export const isAccount = (origin: string): boolean => /^https?:\/\/accounts(?:-[a-z0-9]+)?\./i.test(origin)
+
 /** The address without what stands before an `@`, which may be a password. */
 export const withoutUser = (text: string): string =>
   text.replace(/^([a-z][a-z0-9+.-]*:\/*)?.*@/is, "$1********@")
 
 // ---- private
+
+/** The endings of workspaces' addresses. */
+const DOMAINS: ReadonlyArray<{ readonly suffix: string; readonly cloud: Cloud }> = [
+  { suffix: ".azuredatabricks.net", cloud: "azure" },
+  { suffix: ".databricks.azure.us", cloud: "azure-us" },
+  { suffix: ".databricks.azure.cn", cloud: "azure-cn" },
+  { suffix: ".cloud.databricks.com", cloud: "aws" },
+  { suffix: ".cloud.databricks.us", cloud: "aws" },
+  { suffix: ".gcp.databricks.com", cloud: "gcp" }
+]
 
 const NO_ADDRESS = "it is no address"
 

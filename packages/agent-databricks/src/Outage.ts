@@ -49,7 +49,9 @@ export class LeftAlone extends Error {
  */
 export const guard = Effect.fnUntraced(function* (
   client: HttpClient.HttpClient,
-  settings: Pick<HttpSettings, "readTimeout" | "retries">
+  settings: Pick<HttpSettings, "readTimeout" | "retries">,
+  /** What each request has to pass that is let through, before its time-outs begin; nothing unless given. */
+  admit: (client: HttpClient.HttpClient) => HttpClient.HttpClient = (client) => client
 ): Effect.fn.Return<HttpClient.HttpClient, never, Scope.Scope> {
   const breaker = yield* CircuitBreaker.make({
     tripPolicy: CircuitBreaker.consecutive(FAILURES),
@@ -58,8 +60,8 @@ export const guard = Effect.fnUntraced(function* (
     ),
     maxOpenDuration: LONGEST_PAUSE
   }).pipe(Effect.provide(CircuitBreaker.layerStoreMemory()))
-  const patient = HttpPolicy.apply(settings)(client)
-  const once = HttpPolicy.apply({ ...settings, retries: 0 })(client)
+  const patient = admit(HttpPolicy.apply(settings)(client))
+  const once = admit(HttpPolicy.apply({ ...settings, retries: 0 })(client))
   let last = ""
 
   const classify = Effect.fnUntraced(function* (exit: Answer) {

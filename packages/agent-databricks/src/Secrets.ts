@@ -28,12 +28,14 @@ export const make = (fixed: Iterable<string> = []): Secrets => {
   return {
     watch: (client) =>
       HttpClient.transform(client, (send, request) => {
-        const header = request.headers["authorization"]
-        if (header === undefined) return send
-        if (!isSendable(header)) return Effect.fail(HttpFailure.transport(request, unsendable))
-        // The one in use counts as the newest.
-        sent.delete(header)
-        sent.add(header)
+        for (const name of HEADERS) {
+          const header = request.headers[name]
+          if (header === undefined) continue
+          if (!isSendable(header)) return Effect.fail(HttpFailure.transport(request, unsendable))
+          // The one in use counts as the newest.
+          sent.delete(header)
+          sent.add(header)
+        }
         for (const oldest of sent) {
           if (sent.size <= REMEMBERED) break
           sent.delete(oldest)
@@ -72,6 +74,9 @@ export const isUnsendable = (cause: unknown): cause is HttpFailure.UnusableSetti
 // ---- private
 
 const unsendable = new HttpFailure.UnusableSetting({ setting: "The access token", words: `${UNSENDABLE}.` })
+
+/** The headers that carry credentials to Databricks: the second with the role of an Azure service principal. */
+const HEADERS = ["authorization", "x-databricks-azure-sp-management-token"] as const
 
 /** Tokens remembered: the one in use, and those before it of which a late answer may speak. */
 const REMEMBERED = 8

@@ -1,9 +1,11 @@
 /**
  * Which of the known runs are asked for by their id, because no list shows them.
  *
- * Two kinds: runs that have not ended as far as we know and stand in no list any more (as a rule they ended just now,
- * and one question settles it), and failed runs, which people may repair for days. Both are asked for ever more rarely or
- * rarely, so that no run costs a request per period for long.
+ * Two kinds: runs that have not ended as far as we know and are not active any more (as a rule they ended just now, and
+ * if no list of ended runs shows them, one question settles it), and runs that may go on after their end. Those are failed
+ * runs, which people may repair for days, where no list shows what ended lately; and runs that were ended because Databricks
+ * did not know them any more. Both are asked for ever more rarely or rarely, so that no run costs a request per period for
+ * long.
  */
 import * as TrackedRun from "@observability-agents/core/TrackedRun"
 import * as DateTime from "effect/DateTime"
@@ -22,13 +24,14 @@ export interface Policy {
 /** The memory of what was asked when. Without it, after a restart, some runs are asked for a little early. */
 export interface Watch {
   /**
-   * The runs to ask for now, given all known ones and the ids of those that were listed. They count as asked. Of failed
-   * runs no more than 25 come at once, those first that have waited longest.
+   * The runs to ask for now, given all known ones and the ids of those that are active. They count as asked. Of failed
+   * runs no more than 25 come at once, those first that have waited longest; and none if `failed` is false, save lost ones.
    */
   readonly due: (
     known: Iterable<TrackedRun.TrackedRun>,
-    listed: ReadonlySet<string>,
-    now: DateTime.Utc
+    active: ReadonlySet<string>,
+    now: DateTime.Utc,
+    options?: { readonly failed: boolean }
   ) => ReadonlyArray<TrackedRun.TrackedRun>
   /** Asks for this run in the next sweep again, whatever the intervals: its answer wants confirming. */
   readonly confirm: (run: TrackedRun.TrackedRun) => void
@@ -44,13 +47,13 @@ export const make = (policy: Policy): Watch => {
   const longest = Duration.toMillis(policy.failedWatchMaxTime)
 
   return {
-    due: (known, listed, now) => {
+    due: (known, active, now, { failed: asksForFailed } = { failed: true }) => {
       const time = DateTime.toEpochMillis(now)
       const kept = new Map<string, Asked>()
       const vanished: Array<TrackedRun.TrackedRun> = []
       const failed: Array<{ readonly run: TrackedRun.TrackedRun; readonly since: number }> = []
       for (const run of known) {
-        if (listed.has(run.run.key)) continue
+        if (active.has(run.run.key)) continue
         const last = asked.get(run.key)
         if (last !== undefined) kept.set(run.key, last)
         if (!TrackedRun.isClosed(run)) {
@@ -58,7 +61,7 @@ export const make = (policy: Policy): Watch => {
           const wait = last === undefined ? period : Math.max(last.wait * 2, period)
           kept.set(run.key, { at: time, wait: Math.min(wait, rarely) })
           vanished.push(run)
-        } else if (mayBeRepaired(run)) {
+        } else if (mayBeRepaired(run) && (asksForFailed || run.lost === true || last?.wait === AT_ONCE)) {
           const end = DateTime.toEpochMillis(run.closedAt ?? run.observedAt)
           const since = last?.at ?? end
           const wait = last?.wait === NEVER ? NEVER : rarely

@@ -333,7 +333,7 @@ describe("getOutput", () => {
       const databricks = handle(fake)
       const { run } = yield* databricks.getRun(RunId.make(id))
       const task = run.tasks.find(({ task_key }) => task_key === "a")?.run_id ?? RunId.make("?")
-      assert.deepStrictEqual(yield* databricks.getOutput(task), { error: "boom", trace: undefined })
+      assert.strictEqual((yield* databricks.getOutput(task)).error, "boom")
       assert.strictEqual((yield* Effect.flip(databricks.getOutput(RunId.make(id)))).reason._tag, "Refused")
     })
   )
@@ -387,7 +387,10 @@ describe("layer", () => {
         { oauth: { clientId: "me", clientSecret: "s3cret" }, jobs }
       )
       assert.deepStrictEqual(runs, ["1"])
-      assert.strictEqual(requests[0]?.path, "/oidc/v1/token")
+      assert.include(
+        requests.map(({ path }) => path),
+        "/oidc/v1/token"
+      )
     })
   )
 

@@ -84,34 +84,37 @@ const etl = [
 ] as const
 
 describe("the agent", () => {
-  it.effect("tells a run's story in order, once", () =>
-    at(
-      {},
-      Effect.gen(function* () {
-        const fake = yield* Fake.FakeDatabricks
-        yield* start()
-        yield* TestClock.adjust("10 seconds")
-        const id = yield* fake.run("nightly", { queued: "8 seconds", tasks: etl })
-        yield* TestClock.adjust("5 minutes")
-        const found = yield* events
-        assert.deepStrictEqual(brief(found), [
-          "run RUNNING",
-          "extract RUNNING",
-          "extract COMPLETED",
-          "load RUNNING",
-          "load COMPLETED",
-          "run COMPLETED"
-        ])
-        for (const event of found) {
-          assert.strictEqual("pipelineKey" in event && event.pipelineKey, "1001")
-          assert.strictEqual("runKey" in event && event.runKey, id)
-          assert.strictEqual(event.componentTool, "databricks")
-          assert.isTrue(event.timestamp !== undefined && DateTime.isGreaterThan(event.timestamp, noon))
-        }
-        yield* TestClock.adjust("1 hour")
-        assert.deepStrictEqual(brief(yield* events), [])
-      })
-    )
+  it.effect(
+    "tells a run's story in order, once",
+    () =>
+      at(
+        {},
+        Effect.gen(function* () {
+          const fake = yield* Fake.FakeDatabricks
+          yield* start()
+          yield* TestClock.adjust("10 seconds")
+          const id = yield* fake.run("nightly", { queued: "8 seconds", tasks: etl })
+          yield* TestClock.adjust("5 minutes")
+          const found = yield* events
+          assert.deepStrictEqual(brief(found), [
+            "run RUNNING",
+            "extract RUNNING",
+            "extract COMPLETED",
+            "load RUNNING",
+            "load COMPLETED",
+            "run COMPLETED"
+          ])
+          for (const event of found) {
+            assert.strictEqual("pipelineKey" in event && event.pipelineKey, "1001")
+            assert.strictEqual("runKey" in event && event.runKey, id)
+            assert.strictEqual(event.componentTool, "databricks")
+            assert.isTrue(event.timestamp !== undefined && DateTime.isGreaterThan(event.timestamp, noon))
+          }
+          yield* TestClock.adjust("1 hour")
+          assert.deepStrictEqual(brief(yield* events), [])
+        })
+      ),
+    30_000
   )
 
   it.effect("tells why a task failed, with its trace, before the end of the run", () =>
@@ -441,6 +444,7 @@ describe("the agent", () => {
         yield* TestClock.adjust("10 minutes")
         assert.deepStrictEqual(brief(yield* events), [
           "run RUNNING",
+          "run INFO Repair 1 of this run began. Databricks does not tell who started it; the run was created by operator@example.com.",
           "a RUNNING",
           "a COMPLETED",
           "run COMPLETED"
@@ -448,6 +452,7 @@ describe("the agent", () => {
         yield* TestClock.adjust("2 hours")
         assert.deepStrictEqual(brief(yield* events), [
           "run RUNNING",
+          "run INFO Repair 1 of this run began. Databricks does not tell who started it; the run was created by operator@example.com.",
           "a RUNNING",
           "a COMPLETED",
           "run COMPLETED"

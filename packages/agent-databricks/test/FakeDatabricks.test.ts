@@ -270,7 +270,6 @@ describe("runs/list", () => {
       const count = (params: Record<string, string>) =>
         Effect.map(list(fake.client, { limit: "25", ...params }), ({ body }) => ids(body).length)
       assert.strictEqual(yield* count({ active_only: "true" }), 1)
-      assert.strictEqual(yield* count({ active_only: "True" }), 25)
       assert.strictEqual(yield* count({ job_id: "12" }), 1)
       assert.strictEqual(yield* count({ job_id: "12", completed_only: "true" }), 0)
       const [from, to] = [now - 12 * 60_000, now - 11 * 60_000]
@@ -290,8 +289,12 @@ describe("runs/list", () => {
     Effect.gen(function* () {
       const fake = yield* workspace
       for (const params of [
-        { limit: "26" },
+        { limit: "27" },
         { limit: "x" },
+        { active_only: "True" },
+        { actve_only: "true" },
+        { start_time_from: "1.5" },
+        { run_type: "JOB" },
         { page_token: "made up" },
         { active_only: "true", completed_only: "true" },
         { offset: "10001" }
@@ -448,11 +451,13 @@ describe("over HTTP", () => {
         HttpClientRequest.setUrl(request, request.url.replace("https://any.example", address))
       )
       assert.strictEqual((yield* list(client)).body.runs?.[0]?.run_id, 5)
+      const config = yield* client.get("https://any.example/.well-known/databricks-config")
+      assert.include(yield* config.text, `${address}/oidc`)
       assert.strictEqual((yield* get(client, "6")).status, 400)
       yield* fake.fail(Fault.drop, { times: 1 })
       assert.strictEqual((yield* Effect.flip(list(client))).reason._tag, "TransportError")
       assert.strictEqual((yield* list(client)).status, 200)
-      assert.strictEqual(yield* fake.count(), 4)
+      assert.strictEqual(yield* fake.count(), 5)
       // A request that is never answered must not hold back the end of the test.
       yield* fake.fail(Fault.hang)
       assert.isTrue(Option.isNone(yield* Effect.timeoutOption(list(client), "50 millis")))

@@ -7,8 +7,8 @@ const noon = DateTime.makeUnsafe("2026-03-01T12:00:00Z")
 const at = (seconds: number) => DateTime.toEpochMillis(noon) + seconds * 1000
 const decode = (input: unknown) =>
   Result.getOrThrowWith(Run.decode(input), ({ problem }) => new Error(problem))
-const snapshot = (input: object, errorOf?: (task: Run.RunTask) => Run.TaskError | undefined) =>
-  Run.toSnapshot(decode({ run_id: 7, job_id: 3, ...input }), noon, errorOf)
+const snapshot = (input: object, options?: Run.SnapshotOptions) =>
+  Run.toSnapshot(decode({ run_id: 7, job_id: 3, ...input }), noon, options)
 const ended = (code: string) => ({ status: { state: "TERMINATED", termination_details: { code } } })
 
 describe("phase", () => {
@@ -296,10 +296,12 @@ describe("toSnapshot", () => {
         ...ended("RUN_EXECUTION_ERROR"),
         tasks: [{ task_key: "a", run_id: 8, end_time: at(5), ...ended("FAILED") }]
       },
-      () => ({
-        error: "ValueError: no rows",
-        trace: "\u001b[0;31mValueError\u001b[0m  line 3\u001b]8;;x\u0007"
-      })
+      {
+        outputOf: () => ({
+          error: "ValueError: no rows",
+          error_trace: "\u001b[0;31mValueError\u001b[0m  line 3\u001b]8;;x\u0007"
+        })
+      }
     )
     const [message] = found?.tasks[0]?.messages ?? []
     assert.strictEqual(message?.level, "ERROR")

@@ -1,83 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Duration, Effect, Layer, Logger, References, type Scope } from "effect"
+import { DateTime, Duration, Effect, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import * as Health from "@observability-agents/core/Health"
-import { Outbox } from "@observability-agents/core/Outbox"
-import * as OutboxMemory from "@observability-agents/core/OutboxMemory"
-import * as RunTracker from "@observability-agents/core/RunTracker"
-import * as Window from "@observability-agents/core/Window"
-import { HttpClient, HttpClientRequest } from "effect/http"
-import { Databricks, make } from "@observability-agents/agent-databricks/Databricks"
-import * as Sweep from "@observability-agents/agent-databricks/Sweep"
-import * as Fake from "@observability-agents/agent-databricks/testing/FakeDatabricks"
 import * as Fault from "@observability-agents/agent-databricks/testing/Fault"
-
-const noon = DateTime.makeUnsafe("2026-03-01T12:00:00Z")
-const source = "databricks test"
-const retention = { closed: "1 hour", failed: "7 days" } as const
-
-/** A workspace, and a sweep over it whose Polls are tracked at once and kept. */
-const scene = Effect.fnUntraced(function* (options: Partial<Sweep.Options> = {}) {
-  yield* TestClock.setTime(DateTime.toEpochMillis(noon))
-  const fake = yield* Fake.make()
-  const polls: Array<RunTracker.Poll> = []
-  const logs: Array<string> = []
-  const logger = Logger.make(({ message }) => void logs.push(String(message)))
-  const context = yield* Layer.build(
-    Layer.mergeAll(
-      OutboxMemory.layer(),
-      Health.Health.layer,
-      Logger.layer([logger]),
-      Layer.succeed(References.MinimumLogLevel, "Warn"),
-      Layer.succeed(
-        Databricks,
-        make({
-          client: HttpClient.mapRequest(fake.client, HttpClientRequest.bearerToken("dapi-fake")),
-          host: "fake.example",
-          version: "2.2"
-        })
-      )
-    )
-  )
-  const send = (poll: RunTracker.Poll) =>
-    Effect.andThen(
-      Effect.sync(() => polls.push(poll)),
-      Effect.asVoid(Effect.orDie(RunTracker.apply(poll, { retention })))
-    ).pipe(Effect.provide(context))
-  const task = yield* Effect.provide(
-    Sweep.make({
-      source,
-      sender: { send, sendAll: Effect.forEach(send, { discard: true }), close: Effect.void },
-      jobs: [],
-      lookBack: Duration.minutes(5),
-      period: Duration.seconds(5),
-      failedWatchPeriod: Duration.minutes(10),
-      failedWatchMaxTime: Duration.days(7),
-      ...options
-    }),
-    context
-  )
-  let from = noon
-  const sweep = Effect.gen(function* () {
-    polls.length = 0
-    const to = yield* DateTime.now
-    const result = yield* Effect.result(task(Window.make(from, to)))
-    const cursor = polls.at(-1)?.cursor
-    if (cursor !== undefined) from = cursor
-    return { result, polls: [...polls], cursor }
-  }).pipe(Effect.provide(context))
-  const messages = Effect.gen(function* () {
-    const outbox = yield* Outbox
-    const found: Array<string> = []
-    while ((yield* outbox.status).pending > 0) {
-      const claim = yield* outbox.claim
-      if (claim.entry.event._tag === "MessageLog") found.push(claim.entry.event.message)
-      yield* outbox.delivered(claim)
-    }
-    return found
-  }).pipe(Effect.provide(context))
-  return { fake, sweep, logs, messages }
-})
+import { noon, scene } from "./support/sweeps.ts"
 
 const test = <A, E>(name: string, body: Effect.Effect<A, E, Scope.Scope>) =>
   it.effect(name, () => Effect.scoped(body))
@@ -114,9 +39,7 @@ describe("a sweep", () => {
     Effect.gen(function* () {
       const { fake, sweep } = yield* scene()
       yield* fake.run("job", { id: "5" })
-      yield* fake.fail(
-        Fault.json((body) => ({ ...body, next_page_token: Buffer.from("runs:9e15:x").toString("base64") }))
-      )
+      yield* fake.fail(Fault.circular)
       const { result, polls, cursor } = yield* sweep
       assert.isTrue(result._tag === "Failure" && result.failure._tag === "Incomplete")
       assert.isUndefined(cursor)
@@ -220,10 +143,17 @@ describe("a sweep", () => {
     })
   )
 
+  /** Lists of ended runs show nothing. */
+  const hidden = [
+    Fault.json((body) => ({ ...body, runs: [] })),
+    { query: { completed_only: "true" } }
+  ] as const
+
   /** A run that is known and has vanished from the lists, and how it ends. */
   const vanished = Effect.fnUntraced(function* () {
     const stage = yield* scene({ lookBack: Duration.zero })
     yield* stage.fake.run("job", { id: "8", tasks: [{ key: "a", takes: "1 minute" }] })
+    yield* stage.fake.fail(...hidden)
     yield* TestClock.adjust("10 seconds")
     yield* stage.sweep
     yield* TestClock.adjust("50 seconds")
@@ -375,14 +305,34 @@ describe("a sweep", () => {
       const found = Effect.map(sweep, ({ polls }) =>
         polls.flatMap(({ snapshots }) => snapshots.map(({ run }) => run.key))
       )
-      assert.deepStrictEqual(yield* found, ["1"])
-      yield* found
+      assert.deepStrictEqual(yield* found, ["1", "3"])
+      assert.deepStrictEqual(
+        (yield* fake.requests).filter(({ query }) => query["start_time_from"] !== undefined),
+        []
+      )
+    })
+  )
+
+  test(
+    "finds at first what began up to a day before, where runs are listed by their start",
+    Effect.gen(function* () {
+      const { fake, sweep } = yield* scene({}, { list: { order: "start" } })
+      yield* fake.run("job", { id: "1", ago: "23 hours", tasks: [{ key: "a", takes: "23 hours" }] })
+      for (let index = 0; index < 30; index++) {
+        yield* fake.run("job", { ago: "3 hours", tasks: [{ key: "a", takes: "2 hours" }] })
+      }
+      yield* TestClock.adjust("1 hour")
+      const { polls } = yield* sweep
+      assert.deepStrictEqual(
+        polls.flatMap(({ snapshots }) => snapshots.map(({ run }) => run.key)),
+        ["1"]
+      )
       const reach = (yield* fake.requests).flatMap(({ query }) =>
         query["start_time_from"] === undefined
           ? []
           : [(DateTime.toEpochMillis(noon) - Number(query["start_time_from"])) / 3_600_000]
       )
-      assert.deepStrictEqual(reach, [24, -55 / 60])
+      assert.deepStrictEqual(reach, [24, 24])
     })
   )
 
@@ -390,6 +340,14 @@ describe("a sweep", () => {
     "reads no day of finished runs when it starts from now",
     Effect.gen(function* () {
       const { fake, sweep } = yield* scene()
+      for (let index = 0; index < 60; index++) {
+        yield* fake.run("job", { ago: "1 hour", tasks: [{ key: "a", takes: "1 minute" }] })
+      }
+      assert.deepStrictEqual(
+        (yield* sweep).polls.flatMap(({ snapshots }) => snapshots),
+        []
+      )
+      assert.strictEqual(yield* fake.count(), 2)
       yield* sweep
       const last = (yield* fake.requests).at(-1)
       assert.strictEqual(last?.query["start_time_from"], `${DateTime.toEpochMillis(noon) - 300_000}`)
@@ -401,6 +359,7 @@ describe("a sweep", () => {
     Effect.gen(function* () {
       const { fake, sweep } = yield* scene({ lookBack: Duration.zero })
       yield* fake.run("job", { id: "8", tasks: [{ key: "a", takes: "1 minute" }] })
+      yield* fake.fail(...hidden)
       yield* TestClock.adjust("10 seconds")
       yield* sweep
       yield* TestClock.adjust("50 seconds")

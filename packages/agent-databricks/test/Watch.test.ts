@@ -106,6 +106,18 @@ describe("Watch", () => {
     }
   })
 
+  it("asks for no failed run where a list shows what ended lately, but for lost ones, and what wants confirming", () => {
+    const watch = make()
+    const failed = tracked("1", "Failed")
+    const lost = { ...tracked("2", "CompletedWithWarnings"), lost: true }
+    const asks = (input: Duration.Input) =>
+      keys(watch.due([tracked("0", "Running"), failed, lost], none, after(input), { failed: false }))
+    assert.deepStrictEqual(asks("1 hour"), ["0", "2"])
+    watch.confirm(failed)
+    assert.deepStrictEqual(asks(Duration.seconds(3605)), ["0", "1"])
+    assert.deepStrictEqual(asks(Duration.seconds(3610)), [])
+  })
+
   it("never asks again for what was deleted", () => {
     const watch = make()
     const run = tracked("1", "Failed")

@@ -13,10 +13,13 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
+import type * as Answer from "./Answer.ts"
 import type * as Fault from "./Fault.ts"
+import type * as Plan from "./Plan.ts"
 import type * as Scenario from "./Scenario.ts"
 import * as Workspace from "./Workspace.ts"
 
@@ -48,19 +51,29 @@ export class FakeDatabricks extends Context.Service<
   {
     /** Adds a run of a job (which is made if need be) whose times are relative to now; gives its id. */
     readonly run: (job: string, spec?: Scenario.Run) => Effect.Effect<string>
+    /** Adds jobs with their runs, whose times are relative to now; gives the ids of all runs that there will be. */
+    readonly add: (jobs: ReadonlyArray<Scenario.Job>) => Effect.Effect<ReadonlyArray<string>>
     /** Deletes a run, as Databricks does after 60 days. */
     readonly remove: (runId: string) => Effect.Effect<void>
+    /** All runs there are and will be, with all their times: what `Expected` reads. */
+    readonly plan: Effect.Effect<ReadonlyArray<Plan.Run>>
     /** Disturbs answers from now on. Of several faults the oldest that fits strikes. */
     readonly fail: (fault: Fault.Fault, when?: When) => Effect.Effect<void>
     /** Ends all disturbances. */
     readonly recover: Effect.Effect<void>
     /** Revokes the token and all that were given out. */
     readonly revoke: Effect.Effect<void>
+    /** Accepts this personal access token from now on. */
+    readonly grant: (token: string) => Effect.Effect<void>
     /** All requests so far. */
     readonly requests: Effect.Effect<ReadonlyArray<Received>>
     /** How many requests there were, in all or of one kind. */
     readonly count: (call?: Call) => Effect.Effect<number>
-    /** The face within the process. It answers for every host. */
+    /** Its own address, as its options have it. */
+    readonly host: string
+    /** The Entra tenant of its service principals, if it has any. */
+    readonly tenantId: string | undefined
+    /** The face within the process. It answers for every host, and follows redirects as real clients are set to do. */
     readonly client: HttpClient.HttpClient
     /** The handler behind both faces. */
     readonly app: Effect.Effect<
@@ -86,28 +99,27 @@ export class FakeDatabricks extends Context.Service<
 export const make = Effect.fnUntraced(function* (
   options: Options = {}
 ): Effect.fn.Return<FakeDatabricks["Service"]> {
-  const workspace = new Workspace.Workspace(options)
+  const workspace = new Workspace.Workspace(options, yield* Clock.currentTimeMillis)
   const requests: Array<Received> = []
-  const base = yield* Clock.currentTimeMillis
-  for (const job of options.jobs ?? []) {
-    workspace.job(job.name, job.id)
-    for (const run of job.runs ?? []) workspace.add(job.name, run, base)
-  }
 
   const app = Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     const body = yield* Effect.orDie(request.text)
     const at = yield* Clock.currentTimeMillis
-    const url = new URL(request.url, "http://fake")
-    const question: Workspace.Question = {
+    const { host = "fake", "x-forwarded-proto": scheme = "http" } = request.headers
+    const url = new URL(request.url, `${scheme}://${host}`)
+    const question: Answer.Question = {
+      origin: url.origin,
       method: request.method,
       path: url.pathname,
       query: Object.fromEntries(url.searchParams),
       authorization: request.headers["authorization"],
+      management: request.headers["x-databricks-azure-sp-management-token"],
+      resourceId: request.headers["x-databricks-azure-workspace-resource-id"],
       body
     }
-    const call = Workspace.callOf(question)
-    const fault = workspace.strike(call, question)
+    const call = workspace.callOf(question)
+    const fault = workspace.strike(call, question, at)
     const reply = workspace.answer(question, at)
     const changed = fault?._tag === "Change" ? fault.change(reply) : reply
     const answered = fault?._tag !== "Hang" && fault?._tag !== "Drop"
@@ -132,26 +144,69 @@ export const make = Effect.fnUntraced(function* (
 
   return FakeDatabricks.of({
     run: (job, spec = {}) => Effect.map(Clock.currentTimeMillis, (now) => workspace.add(job, spec, now)),
+    add: (jobs) => Effect.map(Clock.currentTimeMillis, (now) => workspace.addJobs(jobs, now)),
     remove: (runId) => Effect.sync(() => workspace.remove(runId)),
-    fail: (fault, when = {}) => Effect.sync(() => workspace.disturb(fault, when)),
+    plan: Effect.sync(() => workspace.plan()),
+    fail: (fault, when = {}) =>
+      Effect.map(Clock.currentTimeMillis, (now) => workspace.disturb(fault, when, now)),
     recover: Effect.sync(() => workspace.recover()),
     revoke: Effect.sync(() => workspace.revoke()),
+    grant: (token) => Effect.sync(() => workspace.grant(token)),
+    host: workspace.host,
+    tenantId: options.azure?.tenantId,
     requests: Effect.sync(() => [...requests]),
     count: (call) =>
       Effect.sync(() => requests.filter((each) => call === undefined || each.call === call).length),
-    client: clientOf(app),
+    client: HttpClient.followRedirects(clientOf(app)),
     app
   })
 })
 
+/**
+ * Several workspaces in one network: a client that reaches each by the host of its own address, and the sign-in hosts of
+ * Entra for all of them. A host that is none of these fails as one that no name server knows.
+ */
+export const network = (fakes: ReadonlyArray<FakeDatabricks["Service"]>): HttpClient.HttpClient => {
+  const byHost = new Map(fakes.map((fake) => [new URL(fake.host).host, fake] as const))
+  return HttpClient.make((request, url) => {
+    const found = byHost.get(url.host)
+    if (found !== undefined) return found.client.execute(request)
+    const signIn = ENTRA_HOSTS.has(url.host)
+      ? fakes.find(({ tenantId }) => tenantId === url.pathname.split("/")[1])
+      : undefined
+    if (signIn !== undefined) return signIn.client.execute(request)
+    const cause = new Error(`getaddrinfo ENOTFOUND ${url.hostname} (known: ${[...byHost.keys()].join(", ")})`)
+    return Effect.fail(
+      new HttpClientError.HttpClientError({
+        reason: new HttpClientError.TransportError({ request, cause })
+      })
+    )
+  })
+}
+
+/** The HttpTransport whose clients all live in such a network. */
+export const layerNetwork = (fakes: ReadonlyArray<FakeDatabricks["Service"]>): Layer.Layer<HttpTransport> =>
+  HttpTransport.layerClient(network(fakes))
+
 // ---- private
 
+const ENTRA_HOSTS: ReadonlySet<string> = new Set([
+  "login.microsoftonline.com",
+  "login.microsoftonline.us",
+  "login.chinacloudapi.cn"
+])
+
 const clientOf = (app: FakeDatabricks["Service"]["app"]): HttpClient.HttpClient =>
-  HttpClient.make((request) =>
+  HttpClient.make((request, url) =>
     app.pipe(
       Effect.provideService(
         HttpServerRequest.HttpServerRequest,
-        HttpServerRequest.fromClientRequest(request)
+        HttpServerRequest.fromClientRequest(
+          HttpClientRequest.setHeaders(request, {
+            host: url.host,
+            "x-forwarded-proto": url.protocol.slice(0, -1)
+          })
+        )
       ),
       Effect.map((response) => HttpServerResponse.toClientResponse(response, { request })),
       Effect.mapError(

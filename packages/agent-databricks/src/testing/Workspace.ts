@@ -3,26 +3,31 @@
  * transport. {@link FakeDatabricks} gives it a clock and its faces.
  */
 import * as Duration from "effect/Duration"
-import * as Base64 from "effect/encoding/Base64"
 import * as Result from "effect/Result"
+import type * as Attempts from "./Attempts.ts"
+import * as Access from "./Access.ts"
+import * as Answer from "./Answer.ts"
+import * as Details from "./Details.ts"
 import type * as Fault from "./Fault.ts"
-import * as Scenario from "./Scenario.ts"
+import * as Listing from "./Listing.ts"
+import * as Plan from "./Plan.ts"
+import type * as Scenario from "./Scenario.ts"
+import type * as TaskBody from "./TaskBody.ts"
 
 /** A workspace. */
-export interface Options {
+export interface Options extends Access.Options {
   /** The jobs and their runs. Times are relative to the making of the fake. */
   readonly jobs?: ReadonlyArray<Scenario.Job>
-  /** The personal access token it accepts. Default `dapi-fake`. */
-  readonly token?: string
-  /** A service principal that may fetch tokens. */
-  readonly oauth?: {
-    readonly clientId: string
-    readonly clientSecret: string
-    /** How long a token it gives is good for. Default one hour. */
-    readonly lifetime?: Duration.Input
-  }
-  /** Where page addresses of runs point. Default `https://fake.cloud.databricks.com`. */
+  /** Its address, where page addresses of runs point. Default `https://fake.cloud.databricks.com`. */
   readonly host?: string
+  /** How lists behave where that is open. */
+  readonly list?: Listing.Options
+  /** In which order tasks come, of which only the first 100 are on a page. Default: as they are declared. */
+  readonly taskOrder?: "declared" | "arbitrary"
+  /** How long after its start a run is deleted. Default 60 days. */
+  readonly retention?: Duration.Input
+  /** From how many requests in a second on it answers 429. Default: it never does. */
+  readonly requestsPerSecond?: number
 }
 
 /** Which part of the API a request was for. */
@@ -35,58 +40,63 @@ export interface When {
   readonly call?: Call
   /** Those whose query has these values. */
   readonly query?: Readonly<Record<string, string>>
+  /** Those that ask for this run, or for the run of one of its tasks. */
+  readonly run?: string
+  /** How long from now on it begins. Default: at once. */
+  readonly after?: Duration.Input
+  /** How long it lasts. Default: until `recover`. */
+  readonly for?: Duration.Input
 }
 
-/** A request, taken apart. */
-export interface Question {
-  readonly method: string
-  readonly path: string
-  readonly query: Readonly<Record<string, string>>
-  readonly authorization: string | undefined
-  readonly body: string
-}
-
-/** Which part of the API a request is for. */
-export const callOf = (question: Question): Call => {
-  const path = question.path
-  if (/^\/api\/2\.[12]\/jobs\/runs\/list$/.test(path)) return "list"
-  if (/^\/api\/2\.[12]\/jobs\/runs\/get$/.test(path)) return "get"
-  if (/^\/api\/2\.[12]\/jobs\/runs\/get-output$/.test(path)) return "output"
-  return question.method === "POST" && /\/(?:oidc\/v1|oauth2\/v2\.0|oauth2)\/token$/.test(path)
-    ? "token"
-    : "other"
+interface Disturbance {
+  readonly fault: Fault.Fault
+  readonly when: When
+  readonly from: number
+  readonly until: number
+  left: number
 }
 
 /**
  * The state of a fake workspace. What it holds is changed in single steps, so it needs no guarding.
  */
 export class Workspace {
-  private readonly jobs = new Map<string, { readonly id: string; readonly name: string }>()
-  private readonly runs = new Map<string, Scenario.PlannedRun>()
-  private readonly tokens = new Map<string, number>()
-  private faults: Array<{ readonly fault: Fault.Fault; readonly when: When; left: number }> = []
-  private lastJob = 1000
-  private lastRun = 500_000
-  private lastTask = 700_000
-  private lastToken = 0
+  readonly host: string
+  private readonly runs = new Map<string, Plan.Run>()
+  private readonly byTask = new Map<string, Details.Found>()
+  private readonly ids = new Plan.Ids()
+  private readonly access: Access.Access
+  private readonly listing: Listing.Listing
   private readonly options: Options
+  private readonly retention: number
+  private faults: ReadonlyArray<Disturbance> = []
+  private allowance: { at: number; left: number } | undefined
 
-  constructor(options: Options) {
+  constructor(options: Options, now: number) {
     this.options = options
-    this.tokens.set(options.token ?? "dapi-fake", Number.POSITIVE_INFINITY)
+    this.host = options.host ?? "https://fake.cloud.databricks.com"
+    this.access = new Access.Access(options, now)
+    this.listing = new Listing.Listing(options.list ?? {})
+    this.retention = Duration.toMillis(options.retention ?? "60 days")
+    this.addJobs(options.jobs ?? [], now)
   }
 
-  job(name: string, id?: string) {
-    const known = this.jobs.get(name) ?? { id: id ?? String(++this.lastJob), name }
-    this.jobs.set(name, known)
-    return known
+  /** Adds jobs with their runs; gives the ids of these. */
+  addJobs(jobs: ReadonlyArray<Scenario.Job>, base: number): ReadonlyArray<string> {
+    const made = Plan.ofJobs(jobs, base, this.ids)
+    this.hold(made)
+    return made.map(({ id }) => id)
   }
 
+  /** Adds a run of a job, and those that it brings about; gives its id. */
   add(job: string, spec: Scenario.Run, base: number): string {
-    const id = spec.id ?? String(++this.lastRun)
-    const nextId = () => String(++this.lastTask)
-    this.runs.set(id, Scenario.plan({ job: this.job(job), id, spec, base, nextId }))
-    return id
+    const made = Plan.ofRun({ name: job }, spec, { base, ids: this.ids })
+    this.hold(made)
+    return made[0].id
+  }
+
+  /** All runs there are and will be, in the order in which they were planned. */
+  plan(): ReadonlyArray<Plan.Run> {
+    return [...this.runs.values()]
   }
 
   remove(id: string) {
@@ -94,246 +104,156 @@ export class Workspace {
   }
 
   revoke() {
-    this.tokens.clear()
+    this.access.revoke()
+  }
+
+  grant(token: string) {
+    this.access.grant(token)
   }
 
   recover() {
     this.faults = []
   }
 
-  disturb(fault: Fault.Fault, when: When) {
-    this.faults.push({ fault, when, left: when.times ?? Number.POSITIVE_INFINITY })
+  disturb(fault: Fault.Fault, when: When, now: number) {
+    const from = now + Duration.toMillis(when.after ?? 0)
+    const until = from + Duration.toMillis(when.for ?? Duration.infinity)
+    this.faults = [...this.faults, { fault, when, from, until, left: when.times ?? Number.POSITIVE_INFINITY }]
   }
 
-  strike(call: Call, question: Question): Fault.Fault | undefined {
+  /** Which part of the API a request is for. */
+  callOf(question: Answer.Question): Call {
+    const found = PATHS.exec(question.path)?.[1]
+    if (question.method === "GET" && found === "list") return "list"
+    if (question.method === "GET" && found === "get") return "get"
+    if (question.method === "GET" && found === "get-output") return "output"
+    return Access.isTokenRequest(question, this.options) ? "token" : "other"
+  }
+
+  /** The fault that befalls a request; of several the oldest that fits. */
+  strike(call: Call, question: Answer.Question, now: number): Fault.Fault | undefined {
     const found = this.faults.find(
-      ({ when, left }) =>
+      ({ from, left, until, when }) =>
         left > 0 &&
+        from <= now &&
+        now < until &&
         (when.call === undefined || when.call === call) &&
+        (when.run === undefined || this.isAbout(question, when.run)) &&
         Object.entries(when.query ?? {}).every(([key, value]) => question.query[key] === value)
     )
     if (found !== undefined) found.left -= 1
     return found?.fault
   }
 
-  answer(question: Question, now: number): Fault.Reply {
-    const call = callOf(question)
-    if (call === "token") return this.token(question, now)
-    const denied = this.denied(question.authorization, now)
-    if (denied !== undefined) return denied
-    if (call === "other" || question.method !== "GET") {
-      return refuse(404, "ENDPOINT_NOT_FOUND", `No API found for '${question.method} ${question.path}'`)
-    }
-    switch (call) {
-      case "list":
-        return this.list(question, now)
-      case "get":
-        return this.get(question, now)
-      case "output":
-        return this.output(question, now)
-    }
-  }
-
-  private token({ authorization, body }: Question, now: number): Fault.Reply {
-    const form = new URLSearchParams(body)
-    const [user, secret] = basic(authorization) ?? [form.get("client_id"), form.get("client_secret")]
-    const { oauth } = this.options
-    if (oauth === undefined || user !== oauth.clientId || secret !== oauth.clientSecret) {
-      return reply(401, { error: "invalid_client", error_description: "Client authentication failed" })
-    }
-    if (form.get("grant_type") !== "client_credentials" || (form.get("scope") ?? "") === "") {
-      return reply(400, {
-        error: "invalid_request",
-        error_description: "grant_type or scope is missing or wrong"
-      })
-    }
-    const lifetime = Duration.toMillis(oauth.lifetime ?? "1 hour")
-    const token = `oauth-${++this.lastToken}`
-    this.tokens.set(token, now + lifetime)
-    // The number comes as text, as it does in places.
-    return reply(200, {
-      access_token: token,
-      token_type: "Bearer",
-      expires_in: String(Math.floor(lifetime / 1000))
-    })
-  }
-
-  private denied(authorization: string | undefined, now: number): Fault.Reply | undefined {
-    const token = /^Bearer (.+)$/i.exec(authorization ?? "")?.[1]
-    if (token === undefined) {
-      return refuse(401, "UNAUTHENTICATED", "No credential of a supported kind was sent.")
-    }
-    return (this.tokens.get(token) ?? 0) > now ? undefined : refuse(403, 403, "Invalid access token.")
-  }
-
-  private list({ path, query }: Question, now: number): Fault.Reply {
-    const flag = (name: string) => query[name] === "true"
-    const limit = Number(query["limit"] ?? "20")
-    if (!Number.isInteger(limit) || limit < 0 || limit > MAX_LIMIT) {
-      return invalid(`limit must be between 0 and ${MAX_LIMIT}`)
-    }
-    if (Number(query["offset"] ?? "0") > 10_000) return invalid("offset is too large; use page_token")
-    if (flag("active_only") && flag("completed_only")) {
-      return invalid("active_only and completed_only exclude each other")
-    }
-    for (const name of ["start_time_from", "start_time_to"]) {
-      const value = query[name]
-      if (value !== undefined && !isMoment(value)) return invalid(`${name} must be a time in milliseconds`)
-    }
-    const from = Number(query["start_time_from"] ?? Number.NEGATIVE_INFINITY)
-    const to = Number(query["start_time_to"] ?? Number.POSITIVE_INFINITY)
-    const position = query["page_token"] === undefined ? undefined : fromToken(query["page_token"])
-    if (query["page_token"] !== undefined && position === undefined) return invalid("page_token is not valid")
-    const version = versionOf(path)
-    const found = [...this.runs.values()]
-      .filter(
-        (run) =>
-          Scenario.isListed(run, now) &&
-          (query["job_id"] === undefined || run.jobId === query["job_id"]) &&
-          (query["run_type"] === undefined || (run.spec.type ?? "JOB_RUN") === query["run_type"]) &&
-          (!flag("active_only") || Scenario.isActive(run, now)) &&
-          (!flag("completed_only") || !Scenario.isActive(run, now)) &&
-          run.submitted >= from &&
-          run.submitted <= to
-      )
-      .sort(newestFirst)
-    const rest = position === undefined ? found : found.filter((run) => newestFirst(position, run) < 0)
-    const page = rest.slice(0, limit === 0 ? MAX_LIMIT : limit)
-    const last = page.at(-1)
-    const more = page.length < rest.length
-    return {
-      status: 200,
-      contentType: "application/json",
-      body: Scenario.stringify({
-        ...(page.length === 0
-          ? {}
-          : { runs: page.map((run) => this.listed(run, now, version, flag("expand_tasks"))) }),
-        ...(version === "2.1" ? { has_more: more } : {}),
-        ...(more && last !== undefined ? { next_page_token: toToken(last) } : {}),
-        ...(position === undefined ? {} : { prev_page_token: toToken(position) })
-      })
-    }
-  }
-
-  private listed(run: Scenario.PlannedRun, now: number, version: string, expand: boolean) {
-    const { tasks, repair_history: _history, ...body } = this.body(run, now, version)
-    if (!expand || !Array.isArray(tasks)) return body
-    return {
-      ...body,
-      tasks: tasks.slice(0, PAGE_OF_TASKS),
-      // 2.1 leaves out the rest without a word.
-      ...(tasks.length > PAGE_OF_TASKS && version !== "2.1" ? { has_more: true } : {})
-    }
-  }
-
-  private get({ path, query }: Question, now: number): Fault.Reply {
-    const found = this.find(query["run_id"], now)
-    if (found === undefined) return invalid(`Run ${query["run_id"]} does not exist.`)
-    const version = versionOf(path)
-    const { tasks, repair_history, ...body } = this.body(found.run, now, version)
-    const all = Array.isArray(tasks) ? tasks : undefined
-    const skip = query["page_token"] === undefined ? 0 : Number(fromTaskToken(query["page_token"]))
-    if (!Number.isInteger(skip) || skip < 0) return invalid("page_token is not valid")
-    const more = all !== undefined && all.length > skip + PAGE_OF_TASKS && version !== "2.1"
-    return {
-      status: 200,
-      contentType: "application/json",
-      body: Scenario.stringify({
-        ...body,
-        ...(all === undefined ? { tasks } : { tasks: all.slice(skip, skip + PAGE_OF_TASKS) }),
-        ...(query["include_history"] === "true" && skip === 0 ? { repair_history } : {}),
-        ...(more ? { next_page_token: Base64.encode(`tasks:${skip + PAGE_OF_TASKS}`) } : {})
-      })
-    }
-  }
-
-  private output({ query }: Question, now: number): Fault.Reply {
-    const found = this.find(query["run_id"], now)
-    if (found === undefined) return invalid(`Run ${query["run_id"]} does not exist.`)
-    const attempts = found.run.rounds.flatMap(({ attempts }) => attempts)
-    const one = found.attempt ?? (attempts.length === 1 ? attempts[0] : undefined)
-    if (one === undefined) {
-      return invalid(
-        "A run with several tasks has no output of its own; ask for the output of each task's run."
+  answer(question: Answer.Question, now: number): Answer.Reply {
+    const call = this.callOf(question)
+    if (call === "token") return this.access.token(question, now)
+    const document = this.access.document(question) ?? page(question)
+    if (document !== undefined) return document
+    const who = this.access.identify(question, now)
+    if (Result.isFailure(who)) return who.failure
+    if (call === "other") {
+      return Answer.refuse(
+        404,
+        "ENDPOINT_NOT_FOUND",
+        `No API found for '${question.method} ${question.path}'`
       )
     }
-    const told = now >= one.end && one.outcome === "FAILED"
-    return {
-      status: 200,
-      contentType: "application/json",
-      body: Scenario.stringify({
-        metadata: { run_id: Scenario.id(one.runId), task_key: one.key },
-        ...(told && one.error !== undefined ? { error: one.error } : {}),
-        ...(told && one.trace !== undefined ? { error_trace: one.trace } : {})
-      })
+    if (!this.isAllowed(now)) return TOO_MANY
+    const records: TaskBody.Options = {
+      version: Answer.versionOf(question),
+      host: this.host,
+      taskOrder: this.options.taskOrder ?? "declared"
+    }
+    if (call === "list") {
+      const isHere = (run: Plan.Run) =>
+        this.runs.has(run.id) && this.isThere(run, now) && isVisible(run, who.success)
+      return this.listing.answer(question, this.plan(), isHere, now, records)
+    }
+    const find: Details.Find = (id) => this.find(id, who.success, now)
+    return call === "get"
+      ? Details.get(question, find, now, records)
+      : Details.output(question, find, now, records)
+  }
+
+  private hold(runs: ReadonlyArray<Plan.Run>) {
+    for (const run of runs) {
+      if (this.runs.has(run.id)) {
+        throw new Error(`Scenario: job "${run.name}": there is a run ${run.id} already`)
+      }
+      this.runs.set(run.id, run)
+      for (const attempt of Plan.attemptsOf(run)) this.byTask.set(attempt.runId, { run, attempt })
     }
   }
 
-  private find(id: string | undefined, now: number) {
-    for (const run of this.runs.values()) {
-      const found = id === undefined || !Scenario.exists(run, now) ? undefined : Scenario.find(run, id)
-      if (found !== undefined) return { run, attempt: "attempt" in found ? found : undefined }
-    }
-    return undefined
+  /** Before a run was asked for nobody knows of it, and after a while it is deleted. */
+  private isThere(run: Plan.Run, now: number): boolean {
+    return run.submitted <= now && now < run.submitted + this.retention
   }
 
-  private body(run: Scenario.PlannedRun, now: number, version: string): Record<string, unknown> {
-    return Scenario.bodyAt(run, now, {
-      version,
-      host: this.options.host ?? "https://fake.cloud.databricks.com"
-    })
+  private find(id: string, who: string, now: number): Result.Result<Details.Found, Answer.Reply> {
+    const run = this.runs.get(id)
+    const found: Details.Found | undefined = run === undefined ? this.byTask.get(id) : { run }
+    if (
+      found === undefined ||
+      !this.runs.has(found.run.id) ||
+      !this.isThere(found.run, now) ||
+      !isShown(found.attempt, now)
+    ) {
+      return Result.fail(Answer.noSuchRun(id))
+    }
+    return isVisible(found.run, who)
+      ? Result.succeed(found)
+      : Result.fail(
+          Answer.refuse(
+            403,
+            "PERMISSION_DENIED",
+            `User ${who} does not have View or Admin or Manage Run or Owner permissions on job ${found.run.jobId}`
+          )
+        )
+  }
+
+  private isAbout({ query }: Answer.Question, run: string): boolean {
+    const asked = query["run_id"]
+    return asked !== undefined && (asked === run || this.byTask.get(asked)?.run.id === run)
+  }
+
+  /** A bucket that fills again as time goes by, and holds what may be asked in one second. */
+  private isAllowed(now: number): boolean {
+    const { requestsPerSecond: rate } = this.options
+    if (rate === undefined) return true
+    const { at, left } = this.allowance ?? { at: now, left: rate }
+    const filled = Math.min(rate, left + ((now - at) / 1000) * rate)
+    this.allowance = { at: now, left: filled >= 1 ? filled - 1 : filled }
+    return filled >= 1
   }
 }
 
-/** More is refused; the documentation and the service differ by one. */
-const MAX_LIMIT = 25
+// ---- private
 
-/** Whether it is a non-negative whole number that fits into 64 bits. */
-const isMoment = (text: string): boolean => /^\d{1,19}$/.test(text) && BigInt(text) < 2n ** 63n
+const PATHS = /^\/api\/2\.[12]\/jobs\/runs\/(list|get|get-output)$/
 
-/** Arrays of a run come in pages of this size. */
-const PAGE_OF_TASKS = 100
+const TOO_MANY: Answer.Reply = {
+  ...Answer.refuse(
+    429,
+    "RESOURCE_EXHAUSTED",
+    "Too many requests: the rate limit of this workspace is exceeded."
+  ),
+  headers: { "retry-after": "1" }
+}
 
-type Position = Pick<Scenario.PlannedRun, "submitted" | "id">
+const isVisible = ({ visibleTo }: Plan.Run, who: string): boolean =>
+  visibleTo === undefined || visibleTo.includes(who)
 
-const newestFirst = (a: Position, b: Position): number =>
-  b.submitted - a.submitted || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0)
+const isShown = (attempt: Attempts.Attempt | undefined, now: number): boolean =>
+  attempt === undefined || attempt.shown <= now
 
-/** Base64, so that it needs to be encoded in an address. */
-const toToken = (run: Position): string => Base64.encode(`runs:${run.submitted}:${run.id}`)
-
-const fromToken = (token: string): Position | undefined => {
-  const [kind, submitted, id] = decoded(token).split(":")
-  return kind === "runs" && submitted !== undefined && id !== undefined
-    ? { submitted: Number(submitted), id }
+/** Where a browser ends up that may not come in. */
+const page = ({ path }: Answer.Question): Answer.Reply | undefined =>
+  path === "/login.html"
+    ? {
+        status: 200,
+        contentType: "text/html",
+        body: "<!doctype html><html><head><title>Databricks - Sign In</title></head><body></body></html>"
+      }
     : undefined
-}
-
-const fromTaskToken = (token: string): string => {
-  const [kind, skip] = decoded(token).split(":")
-  return kind === "tasks" && skip !== undefined ? skip : "-1"
-}
-
-const decoded = (token: string): string => Result.getOrElse(Base64.decodeString(token), () => "")
-
-const basic = (authorization: string | undefined): readonly [string, string] | undefined => {
-  const encoded = /^Basic (.+)$/i.exec(authorization ?? "")?.[1]
-  const text = encoded === undefined ? "" : decoded(encoded)
-  const colon = text.indexOf(":")
-  return colon < 0
-    ? undefined
-    : [decodeURIComponent(text.slice(0, colon)), decodeURIComponent(text.slice(colon + 1))]
-}
-
-const versionOf = (path: string): string => path.split("/")[2] ?? "2.2"
-
-const reply = (status: number, body: unknown): Fault.Reply => ({
-  status,
-  contentType: "application/json",
-  body: JSON.stringify(body)
-})
-
-const refuse = (status: number, error_code: string | number, message: string): Fault.Reply =>
-  reply(status, { error_code, message })
-
-const invalid = (message: string): Fault.Reply => refuse(400, "INVALID_PARAMETER_VALUE", message)
