@@ -1,27 +1,26 @@
 /**
  * The program `observability-agent`: its commands, their help, and what they print. Results go to the standard
- * output, log lines and problems to the standard error stream. Exit codes: 0 done, 64 wrong usage, 69 a service
- * cannot be reached (`check`, `backfill`), 70 internal error, 74 the state file cannot be used, 77 not let in (`check`,
- * `backfill`), 78 settings.
+ * output, log lines and problems to the standard error stream. Exit codes: 0 done, 1 not healthy (`health`), 64 wrong
+ * usage, 69 a service cannot be reached or not all was done, 70 internal error, 74 the state file cannot be used, 77 not
+ * let in, 78 settings.
  */
-import * as Agent from "@observability-agents/core/Agent"
-import { CoreSettings } from "@observability-agents/core/CoreSettings"
-import * as Observability from "@observability-agents/toolkit/Observability"
-import { ObservabilitySettings } from "@observability-agents/toolkit/ObservabilitySettings"
-import * as Console from "effect/Console"
-import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { agents } from "./Agents.ts"
 import * as BackfillCommand from "./BackfillCommand.ts"
+import * as CheckCommand from "./CheckCommand.ts"
+import * as ConfigCommand from "./ConfigCommand.ts"
 import * as DeadLetters from "./DeadLetters.ts"
 import * as Demo from "./Demo.ts"
-import { config, type Environment, settled, startup } from "./Environment.ts"
+import type { Environment } from "./Environment.ts"
 import * as Explain from "./Explain.ts"
+import * as GraphCommand from "./GraphCommand.ts"
+import * as HealthCommand from "./HealthCommand.ts"
+import * as InitCommand from "./InitCommand.ts"
 import * as OutboxCommand from "./OutboxCommand.ts"
+import * as RunCommand from "./RunCommand.ts"
+import * as TapCommand from "./TapCommand.ts"
+import * as TopCommand from "./TopCommand.ts"
 
 /**
  * Builds the command tree.
@@ -31,84 +30,30 @@ export const make = (environment: Environment) =>
     Command.withDescription(
       "Watches a data tool and delivers run status, logs, metrics and test outcomes to DataOps Observability."
     ),
+    Command.withExamples([
+      { command: "observability-agent init", description: "Write a settings file" },
+      { command: "observability-agent check", description: "Is all well?" },
+      { command: "observability-agent run --dry-run", description: "What would be sent; sends nothing" },
+      { command: "observability-agent run", description: "Run the agent" },
+      {
+        command: "observability-agent --completions bash >> ~/.bashrc",
+        description: "Completions for the shell (bash, zsh, fish)"
+      }
+    ]),
     Command.withSubcommands([
-      run(environment),
-      check(environment),
+      InitCommand.make(environment),
+      CheckCommand.make(environment),
+      RunCommand.make(environment),
+      ConfigCommand.make(environment),
+      GraphCommand.make(environment),
+      TopCommand.make(environment),
+      TapCommand.make(environment),
+      HealthCommand.make(environment),
       Explain.make(environment),
       OutboxCommand.make(environment),
       DeadLetters.make(environment),
       BackfillCommand.make(environment),
       demo(environment)
-    ])
-  )
-
-const run = (environment: Environment) =>
-  Command.make("run", { config }, ({ config }) =>
-    Effect.gen(function* () {
-      const started = yield* startup(environment, config)
-      const { agent, sources } = started
-      return yield* Effect.gen(function* () {
-        const core = yield* CoreSettings.config
-        yield* Effect.logInfo("Agent starts").pipe(
-          Effect.annotateLogs({
-            agent: core.agentKey,
-            type: agent.type,
-            version: environment.version,
-            settings: sources.file ?? "environment"
-          })
-        )
-        return yield* Agent.run(agent, { version: environment.version }).pipe(
-          Effect.onInterrupt(() => Effect.logInfo("Agent stopped"))
-        )
-      }).pipe(Effect.provide(settled(environment, started)))
-    })
-  ).pipe(
-    Command.withDescription(
-      `Runs the agent that the setting agent_type names (${agents.map((agent) => agent.type).join(", ")}) until it is stopped.`
-    ),
-    Command.withExamples([
-      { command: "observability-agent run", description: "With ./agent.toml and the environment" },
-      {
-        command: "observability-agent run --config /etc/databricks-agent.toml",
-        description: "With a given file"
-      }
-    ])
-  )
-
-const check = (environment: Environment) =>
-  Command.make("check", { config }, ({ config }) =>
-    Effect.gen(function* () {
-      const started = yield* startup(environment, config)
-      const { agent, sources } = started
-      const line = (good: boolean, what: string, text: string) =>
-        Console.log(`${mark(environment, good)} ${what.padEnd(14)} ${text}`)
-      yield* line(true, "settings", `valid (${sources.file ?? "no file, environment only"})`)
-      yield* Effect.gen(function* () {
-        const parts: ReadonlyArray<{ readonly what: string; readonly probe: Agent.Agent["check"] }> = [
-          { what: "observability", probe: checkServer },
-          { what: agent.tool, probe: agent.check }
-        ]
-        const failures = yield* Effect.forEach(parts, ({ what, probe }) =>
-          probe.pipe(
-            Effect.matchEffect({
-              onSuccess: (text) => Effect.as(line(true, what, text), Option.none<Agent.CheckFailed>()),
-              onFailure: (error) =>
-                error._tag === "CheckFailed"
-                  ? Effect.as(line(false, what, error.message), Option.some(error))
-                  : Effect.fail(error)
-            })
-          )
-        )
-        const worst = failures.flatMap(Option.toArray).sort((a, b) => b.exitCode - a.exitCode)[0]
-        if (worst !== undefined) return yield* new ChecksFailed({ exitCode: worst.exitCode })
-      }).pipe(Effect.provide(settled(environment, started)))
-    })
-  ).pipe(
-    Command.withDescription(
-      "Validates the settings and talks once to the Observability server and to the tool."
-    ),
-    Command.withExamples([
-      { command: "observability-agent check", description: "Before the first start, or when in doubt" }
     ])
   )
 
@@ -131,43 +76,12 @@ const demo = (environment: Environment) =>
   ).pipe(
     Command.withDescription(
       "Runs the Databricks agent for half an hour of made-up jobs, at high speed, against a workspace and a server in this process."
-    )
+    ),
+    Command.withShortDescription(
+      "Shows the agent at work on half an hour of made-up jobs. Needs no account."
+    ),
+    Command.withExamples([
+      { command: "observability-agent demo", description: "On a terminal, in about 20 seconds" },
+      { command: "observability-agent demo --plain --speed 300 > demo.txt", description: "As plain text" }
+    ])
   )
-
-/**
- * At least one check found something wrong; what it was has been printed.
- */
-export class ChecksFailed extends Schema.TaggedError<ChecksFailed>()("ChecksFailed", {
-  exitCode: Schema.Int
-}) {
-  override readonly [Runtime.errorExitCode] = this.exitCode
-  override readonly [Runtime.errorReported] = false
-
-  override get message(): string {
-    return "Not everything is as it should be; see above."
-  }
-}
-
-const checkServer = Effect.scoped(
-  Effect.gen(function* () {
-    const { serviceAccountKey: key, ...settings } = yield* ObservabilitySettings.config
-    const observability = yield* Observability.make({ ...settings, key })
-    yield* observability.ready
-    yield* observability.authorized
-    return `${settings.baseUrl} is ready and takes the service account key`
-  }).pipe(
-    Effect.catchTag("ObservabilityError", (error) =>
-      Effect.fail(
-        new Agent.CheckFailed({
-          message: error.message,
-          exitCode: error.reason._tag === "Unauthorized" ? 77 : 69
-        })
-      )
-    )
-  )
-)
-
-const mark = (environment: Environment, good: boolean): string => {
-  const text = good ? "ok  " : "FAIL"
-  return environment.colours ? `\u001b[${good ? 32 : 31}m${text}\u001b[0m` : text
-}

@@ -64,9 +64,14 @@ export const paint = (isColoured: boolean, tone: Tone | undefined, text: string)
   isColoured && tone !== undefined ? `\u001b[${codes[tone]}m${text}\u001b[0m` : text
 
 /** A JSON document. */
-export const json = (value: unknown): string =>
-  // JSON leaves these as they are; a terminal obeys some of them, others turn text round.
-  JSON.stringify(value, null, 2).replaceAll(
+export const json = (value: unknown): string => harmless(JSON.stringify(value, null, 2))
+
+/** A JSON document on one line, for outputs of many. */
+export const jsonLine = (value: unknown): string => harmless(JSON.stringify(value))
+
+// JSON leaves these as they are; a terminal obeys some of them, others turn text round.
+const harmless = (text: string): string =>
+  text.replaceAll(
     /[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`
   )

@@ -3,6 +3,7 @@
  * The entry point of the program `observability-agent`: gives it Node's services, tells problems to people, and
  * turns the outcome into an exit code. The first SIGTERM or SIGINT stops the agent in order, the second ends at once.
  */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as NodeHttp from "@observability-agents/toolkit/NodeHttp"
@@ -23,6 +24,7 @@ const program = Program.make({
   version,
   env: process.env,
   terminal,
+  interactive: terminal && process.stdin.isTTY,
   colours: terminal && (process.env["NO_COLOR"] ?? "") === ""
 })
 
@@ -47,6 +49,8 @@ Command.run(program, { version }).pipe(
     Layer.mergeAll(
       NodeServices.layer,
       NodeHttp.layer,
+      // To agents on this machine, past all proxies.
+      NodeHttpClient.layerUndici,
       CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] })
     )
   ),

@@ -208,7 +208,14 @@ describe("observability-agent check", () => {
       const lines = stdout.trimEnd().split("\n")
       assert.deepStrictEqual(
         lines.map((line) => line.slice(0, 18).trimEnd()),
-        ["ok   settings", "ok   observability", "ok   databricks"]
+        [
+          "ok   settings",
+          "ok   state file",
+          "ok   observability",
+          "ok   heartbeat",
+          "ok   databricks",
+          "ok   clock"
+        ]
       )
       assert.deepStrictEqual(yield* server.events, [])
       assert.deepStrictEqual(yield* server.heartbeats, [])
@@ -250,7 +257,10 @@ describe("observability-agent", () => {
     Effect.gen(function* () {
       const help = yield* Process.run({ args: ["--help"] })
       assert.strictEqual(help.exitCode, 0)
-      for (const command of ["run", "check", "explain", "outbox", "dead-letters", "backfill", "demo"])
+      for (const command of [
+        ...["init", "check", "run", "config", "graph", "top", "tap", "health"],
+        ...["explain", "outbox", "dead-letters", "backfill", "demo"]
+      ])
         assert.match(help.stdout, new RegExp(`^  ${command} `, "m"))
       const version = yield* Process.run({ args: ["--version"] })
       assert.strictEqual(version.exitCode, 0)

@@ -2,7 +2,7 @@
 import type * as Outbox from "@observability-agents/core/Outbox"
 import * as OutboxSqlite from "@observability-agents/core/OutboxSqlite"
 import type { Phase, RunSnapshot } from "@observability-agents/core/RunSnapshot"
-import * as RunTracker from "@observability-agents/core/RunTracker"
+import * as RunCommit from "@observability-agents/core/RunCommit"
 import { DateTime, Duration, Effect, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 
@@ -51,7 +51,7 @@ export const fill = Effect.fnUntraced(function* (path: string, ago = 600_000) {
       const now = yield* DateTime.now
       const checkpoint = yield* outbox.checkpoint(SOURCE)
       const retention = { closed: "2 hours", failed: "7 days" } as const
-      const commit = RunTracker.commitOf(
+      const commit = RunCommit.commitOf(
         checkpoint,
         { source: SOURCE, snapshots, cursor: now },
         now,

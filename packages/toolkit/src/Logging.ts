@@ -135,7 +135,7 @@ const withoutTraces = <Message>(line: Logger.Options<Message>): Logger.Options<M
 const inWords = (error: Error): Error => {
   const words = new Error(error.message)
   words.name = error.name
-  words.stack = error.message === "" ? error.name : error.message
+  words.stack = error.message === "" ? error.name : `${error.name}: ${error.message}`
   return words
 }
 

@@ -58,7 +58,8 @@ export const changes = (
 /** The same as it is written, or as it is understood: not every value can be compared. */
 const same = (one: Decision, other: Decision): boolean => {
   const [left, right] = [one, other].map(rawOf)
-  if (left !== undefined && right !== undefined && Equal.equals(left, right)) return isValid(one) === isValid(other)
+  if (left !== undefined && right !== undefined && Equal.equals(left, right))
+    return isValid(one) === isValid(other)
   if (left === undefined && right === undefined) return isValid(one) === isValid(other)
   return (
     Result.isSuccess(one.value) &&

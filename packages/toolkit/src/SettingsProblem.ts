@@ -94,9 +94,9 @@ export class SettingsError extends Schema.TaggedError<SettingsError>(
 
 /**
  * The report of some problems, ready to print: how many there are, then each setting with where, what, expected
- * and found in aligned lines, and what to do in the end.
+ * and found in aligned lines, and what to do in the end: to correct them, and `then`.
  */
-export const report = (problems: ReadonlyArray<Problem>): string => {
+export const report = (problems: ReadonlyArray<Problem>, then = "start again"): string => {
   const settings = new Map<string, Array<Problem>>()
   for (const problem of problems) {
     const group = settings.get(problem.setting)
@@ -109,16 +109,14 @@ export const report = (problems: ReadonlyArray<Problem>): string => {
   return [
     `The settings have ${count(problems.length, "problem")}${settings.size < problems.length ? ` in ${count(settings.size, "place")}` : ""}:`,
     ...blocks,
-    WHAT_TO_DO
+    `What to do: correct these in the settings file or in the environment, then ${then}.\n${NAMES}`
   ].join("\n\n")
 }
 
 const behind = (file: string | undefined): string => (file === undefined ? "" : ` (file ${file})`)
 
-const WHAT_TO_DO = [
-  "What to do: correct these in the settings file or in the environment, then start again.",
+const NAMES =
   "Names of variables may be in upper or lower case; secrets may also be given by a file (DK_…_FILE)."
-].join("\n")
 
 const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`
 

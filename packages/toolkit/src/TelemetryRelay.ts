@@ -58,8 +58,7 @@ export const make = (): TelemetryRelay => {
 
 /** Whether a tracer brings spans to somebody who collects them. Effect's own keeps them for the causes of errors only. */
 export const isCollecting = (tracer: Tracer.Tracer | undefined): boolean =>
-  tracer !== undefined &&
-  (tracer instanceof RelayTracer ? tracer.to : tracer) !== Tracer.nativeTracer
+  tracer !== undefined && (tracer instanceof RelayTracer ? tracer.to : tracer) !== Tracer.nativeTracer
 
 // ---- private parts
 

@@ -48,7 +48,11 @@ export const start = (given: Given) =>
         exited: Effect.promise(() => ended),
         /** What it has written so far. */
         said: () => stderr,
-        kill: (signal: "SIGKILL" | "SIGTERM" | "SIGINT") => {
+        /** Reads no more of what it writes, as when its terminal is closed. */
+        deafen: () => {
+          child.stderr.destroy()
+        },
+        kill: (signal: "SIGKILL" | "SIGTERM" | "SIGINT" | "SIGHUP") => {
           child.kill(signal)
         }
       }
