@@ -82,8 +82,8 @@ const empty = (outbox: Outbox["Service"]): Effect.Effect<void> =>
     pending === 0 ? Effect.void : Effect.andThen(Effect.sleep("20 millis"), empty(outbox))
   )
 
-/** An Outbox in memory that begins with what the state file knew at this moment, if there is one. */
-const rehearsal = Effect.fnUntraced(function* (path: string) {
+/** An Outbox in memory that begins with what the state file knew at this moment, if there is one; and how to tell that. */
+export const rehearsal = Effect.fnUntraced(function* (path: string) {
   const outbox = yield* OutboxMemory.make()
   if (path === OutboxSqliteFile.MEMORY || !Fs.existsSync(path)) {
     return { outbox, known: false, words: "No state file is there yet." }

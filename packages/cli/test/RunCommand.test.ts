@@ -4,7 +4,11 @@ import * as OutboxSqliteReader from "@observability-agents/core/OutboxSqliteRead
 import { FakeObservability } from "@observability-agents/testing/FakeObservability"
 import * as ServerFault from "@observability-agents/testing/ServerFault"
 import * as TestNetwork from "@observability-agents/testing/TestNetwork"
-import { Effect, FileSystem, type Layer, Redacted, type Scope } from "effect"
+import type { Entry } from "@observability-agents/core/Outbox"
+import * as Event from "@observability-agents/toolkit/Event"
+import { Effect, Fiber, FileSystem, type Layer, Redacted, type Scope } from "effect"
+import { TestConsole } from "effect/testing"
+import * as DryRun from "../src/DryRun.ts"
 import * as Here from "./ProgramHere.ts"
 import * as StoreFixture from "./StoreFixture.ts"
 
@@ -133,6 +137,48 @@ describe("observability-agent run --dry-run --once", () => {
       const { exitCode, stderr } = yield* run(["--dry-run", "--once"], { DK_AGENT_TOKEN: "wrong" })
       assert.strictEqual(exitCode, 69)
       assert.match(stderr, /Not everything could be done:\n- list runs: /)
+    })
+  )
+})
+
+describe("observability-agent run --dry-run", () => {
+  live(
+    "goes on until it is stopped",
+    Effect.gen(function* () {
+      const { run, server } = yield* ground
+      const fiber = yield* Effect.forkChild(run(["--dry-run"]))
+      while ((yield* TestConsole.logLines).length < 2) yield* Effect.sleep("10 millis")
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(yield* server.requests, [])
+    })
+  )
+
+  live(
+    "takes as known what the state file knew at the start, and as news what the agent commits meanwhile",
+    Effect.gen(function* () {
+      const { state } = yield* ground
+      const entry = (id: string): Entry => ({
+        id,
+        lane: "pipeline:1001/1",
+        event: Event.RunStatus.make({ pipelineKey: "1001", runKey: "1", status: "RUNNING" })
+      })
+      const commit = (...ids: ReadonlyArray<string>) => ({
+        source: "test",
+        runs: [],
+        forget: [],
+        entries: ids.map(entry)
+      })
+      const agent = yield* StoreFixture.own(state)
+      yield* agent.commit(commit("before"))
+      yield* Effect.sleep("5 millis")
+      const { known, outbox, words } = yield* DryRun.rehearsal(state)
+      assert.isTrue(known)
+      assert.include(words, "1 event waiting in it is not shown")
+      yield* Effect.sleep("5 millis")
+      yield* agent.commit(commit("meanwhile"))
+      const committed = yield* outbox.commit(commit("before", "meanwhile", "ours"))
+      assert.deepStrictEqual(committed, { accepted: 2, repeated: 1 })
+      assert.strictEqual((yield* agent.status).pending, 2)
     })
   )
 })
