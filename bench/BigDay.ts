@@ -3,7 +3,7 @@
  * failed task. Prints what each sweep cost against its bound, and checks that each run and task was told once, to its end.
  * Virtual time; requests go through the Handle as text of JSON, events through the RunTracker.
  *
- *     node --max-semi-space-size=2 --max-old-space-size=120 --conditions=@observability-agents/source \
+ *     node --max-semi-space-size=2 --max-old-space-size=80 --conditions=@observability-agents/source \
  *       bench/BigDay.ts [period in seconds, 60] [hours, 24]
  *
  * The flags show that it needs no more memory than that: left to itself, V8 lets garbage lie for longer where there is room.

@@ -101,9 +101,13 @@ export const wantsIterations = (
   )
 }
 
-/** Whether the run's history of repairs is worth a call: it is not in this answer, and a task was run more than once. */
+/**
+ * Whether a run that was not known has been repaired, as far as can be told from an answer without the history of repairs: a
+ * task was run more often than by its own retries.
+ */
 export const wantsHistory = (run: RunRecord.Run): boolean =>
-  run.repair_history === undefined && run.tasks.some((task) => RunRecord.attempt(task) > 0)
+  run.repair_history === undefined &&
+  run.tasks.some((task) => RunRecord.attempt(task) > Math.max(0, task.max_retries ?? 0))
 
 /**
  * The run as a RunSnapshot; `undefined` when its state is not known to this version.

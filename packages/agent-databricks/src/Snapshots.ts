@@ -91,7 +91,7 @@ export const make = (options: Options): Snapshots => {
     const whole =
       listed.run.has_more === true
         ? yield* complete(listed)
-        : listed.run.repair_history === undefined && isReopened(known)
+        : listed.run.repair_history === undefined && isRepaired(listed.run, known)
           ? yield* withHistory(listed)
           : listed
     if (typeof whole === "string") return { _tag: "Unreadable", problem: whole }
@@ -141,6 +141,8 @@ export const hasEnded = (standing: RunPhase.Standing): boolean => {
 
 // ---- private
 
-/** Whether the run goes on after its end was told, or went on. */
-const isReopened = (known: TrackedRun.TrackedRun | undefined): boolean =>
-  known !== undefined && (known.opening > 0 || (TrackedRun.isClosed(known) && known.phase !== "Skipped"))
+/** Whether the run goes on after its end was told, or went on; of one that was not known, whether it looks as if it did. */
+const isRepaired = (run: RunRecord.Run, known: TrackedRun.TrackedRun | undefined): boolean =>
+  known === undefined
+    ? Run.wantsHistory(run)
+    : known.opening > 0 || (TrackedRun.isClosed(known) && known.phase !== "Skipped")

@@ -294,6 +294,26 @@ describe("a repair", () => {
   )
 
   runs(
+    "of a run that had ended before the agent looked is told with its number",
+    {
+      ago: "1 hour",
+      tasks: first,
+      repairs: [{ after: "60 minutes", tasks: [{ key: "b", takes: "2 minutes", after: ["a"] }] }]
+    },
+    [
+      "-60:00 run RUNNING",
+      "1:00 run INFO Repair 1 of this run began. Databricks does not tell who started it; the run was created by operator@example.com.",
+      "-60:00 a RUNNING",
+      "-59:30 a COMPLETED",
+      "-59:30 b RUNNING",
+      "-59:00 b WARNING boom",
+      "3:00 b COMPLETED",
+      "3:00 run COMPLETED"
+    ],
+    { for: "10 minutes", unlikeScenario: true }
+  )
+
+  runs(
     "may fail, and be followed by another",
     {
       tasks: first,

@@ -122,11 +122,13 @@ describe("a repair", () => {
     assert.deepStrictEqual(retried.messages, [])
   })
 
-  it("has its history asked for when a task was run more than once and the answer lacks it", () => {
+  it("has its history asked for when a task ran more often than it is retried and the answer lacks it", () => {
     const wants = (input: object) =>
       Run.wantsHistory(Result.getOrThrow(Run.decode({ run_id: 1, tasks: [first], ...input })))
     assert.isFalse(wants({}))
     assert.isTrue(wants({ tasks: [first, attempt(1, {})] }))
+    assert.isTrue(wants({ tasks: [first, attempt(2, { max_retries: 1 })] }))
+    assert.isFalse(wants({ tasks: [first, attempt(1, { max_retries: 1 })] }))
     assert.isFalse(wants({ tasks: [attempt(1, {})], repair_history: [original] }))
   })
 })

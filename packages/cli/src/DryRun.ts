@@ -65,12 +65,18 @@ export const run = Effect.fnUntraced(function* (agent: Agent.Agent<unknown>, opt
     const { failure } = yield* Supervisor
     yield* Effect.forkScoped(Effect.forever(print))
     const layer = Layer.build(agent.layer)
-    if (!options.once) return yield* Effect.raceFirst(Effect.andThen(layer, Effect.never), failure)
+    const sum = Effect.suspend(() =>
+      Console.error(
+        `${Table.count(printed, "event")} of ${Table.count(runs.size, "run")} would be sent. Nothing was.`
+      )
+    )
+    if (!options.once) {
+      const endless = Effect.raceFirst(Effect.andThen(layer, Effect.never), failure)
+      return yield* Effect.onInterrupt(endless, () => sum)
+    }
     const all = Effect.andThen(layer, Effect.andThen(OnePass.done, empty(outbox)))
     yield* Effect.raceFirst(Effect.timeoutOption(all, options.timeout), failure)
-    yield* Console.error(
-      `${Table.count(printed, "event")} of ${Table.count(runs.size, "run")} would be sent. Nothing was.`
-    )
+    yield* sum
     const troubles = yield* OnePass.troubles
     if (troubles.length > 0) return yield* NotDone.of(troubles)
   })

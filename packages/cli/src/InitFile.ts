@@ -76,7 +76,7 @@ const chapter = ({ only, section }: Table, choices: ReadonlyMap<string, Choice>)
     ...names.flatMap((name) => {
       const field = section.fields[name]
       // A list of tables cannot be shown in a line; what is without effect is of no use to a beginner.
-      if (field === undefined || field.inner !== undefined || /^Without effect/.test(field.description))
+      if (field === undefined || field.inner !== undefined || field.description.startsWith("Without effect"))
         return []
       return ["", ...setting(section, name, field, choices.get(nameOf(section, name)))]
     }),

@@ -20,7 +20,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Prompt from "effect/cli/Prompt"
 import { agents } from "./Agents.ts"
-import { CommandFailed, usage } from "./CommandFailed.ts"
+import { type CommandFailed, usage } from "./CommandFailed.ts"
 import * as InitFile from "./InitFile.ts"
 
 /** A kind of credentials. */

@@ -35,7 +35,7 @@ const words = (style: Style, news: Activity.Told): string => {
     case "sent":
       return EventLine.about(style, news.event)
     case "delivered": {
-      const lag = news.lag == null ? "" : `  (${span(news.lag)} after it happened)`
+      const lag = typeof news.lag !== "number" ? "" : `  (${span(news.lag)} after it happened)`
       return `${EventLine.about(style, news.event)}${Table.paint(style.colours, "quiet", lag)}`
     }
     case "retried":
@@ -49,6 +49,9 @@ const words = (style: Style, news: Activity.Told): string => {
         `${news.level} ${news.message}${news.loop === undefined ? "" : ` (${news.loop})`}${news.cause === undefined ? "" : `: ${news.cause}`}`,
         LONGEST
       )
+    default:
+      // Of an agent of a later release.
+      return EventTitle.cut(JSON.stringify(news), LONGEST)
   }
 }
 

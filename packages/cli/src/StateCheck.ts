@@ -40,13 +40,11 @@ export const look = (path: string): Effect.Effect<Finding> =>
     if (blocked !== undefined) {
       return Effect.succeed(failure(`${absolute}: this user may not write to ${blocked}. ${CHOOSE}`))
     }
-    return Effect.catch(Effect.scoped(read(absolute)), ({ message }) =>
-      Effect.succeed(
-        /an older release/.test(message)
-          ? warning(`${message.replace(/\.?$/, ".")}`)
-          : failure(message.replace(/\.?$/, "."))
-      )
-    )
+    return Effect.catchTag(Effect.scoped(read(absolute)), "OutboxError", ({ message }) => {
+      const sentence = message.replace(/\.?$/, ".")
+      // The agent brings such a file up to date when it starts.
+      return Effect.succeed(/an older release/.test(message) ? warning(sentence) : failure(sentence))
+    })
   })
 
 const read = Effect.fnUntraced(function* (path: string) {

@@ -80,15 +80,21 @@ export const find = Effect.fnUntraced(function* (
           message: `The setting ${field} of [status] is not valid. \`observability-agent config show\` says what is wrong with it.`
         })
     )
+  const host = yield* value("host")
   const token = Option.isSome(given.tokenFile) ? yield* tokenOf(given.tokenFile.value) : yield* value("token")
   if (Option.isSome(given.url)) {
     const url = /^https?:\/\//i.test(given.url.value) ? given.url.value : `http://${given.url.value}`
     if (!URL.canParse(url)) {
       return yield* usage(`--url ${given.url.value} is no address; it looks like http://127.0.0.1:8080.`)
     }
-    const { origin, searchParams } = new URL(url)
+    const { hostname, origin, searchParams } = new URL(url)
     const inUrl = searchParams.get("token")
-    return Option.some({ url: origin, token: inUrl === null ? token : Redacted.make(inUrl) })
+    // The token of the settings is for the server of the settings: nobody else gets to see it.
+    const isOurs = Option.isSome(given.tokenFile) || isLoopback(hostname) || hostname === host
+    return Option.some({
+      url: origin,
+      token: inUrl === null ? (isOurs ? token : undefined) : Redacted.make(inUrl)
+    })
   }
   const port = yield* value("port")
   if (port === undefined) return Option.none()
@@ -97,7 +103,7 @@ export const find = Effect.fnUntraced(function* (
       "The agent takes any port that is free (port = 0 of [status]), and says in its log which: name it with --url."
     )
   }
-  return Option.some({ url: `http://${reachable(yield* value("host"))}:${port}`, token })
+  return Option.some({ url: `http://${reachable(host)}:${port}`, token })
 })
 
 /** The server that is meant; where there is none, it is said how to have one. */
@@ -114,12 +120,34 @@ export const require = (environment: Environment, given: Given) =>
 export const snapshot = (target: Target): Effect.Effect<Snapshot, StatusFailed, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const document = yield* json(target, yield* get(target, "/status.json"))
-    if (Predicate.hasProperty(document, "outbox") && Predicate.hasProperty(document, "parts")) {
-      // SAFETY: it is the document of the status server; a server of another release may lack parts that are new.
-      return document as unknown as Snapshot
+    const missing = PARTS.filter((name) => !Predicate.hasProperty(document, name))
+    if (missing.length === PARTS.length) return yield* strange(target)
+    if (missing.length > 0) {
+      return yield* new StatusFailed({
+        exitCode: 69,
+        message: `The agent at ${target.url} is of another release: what it says of itself has no ${missing.join(", ")}. Use the observability-agent of its release.`
+      })
     }
-    return yield* strange(target)
+    // SAFETY: it is the document of a status server, and has all parts that are shown.
+    return document as unknown as Snapshot
   })
+
+/** What is shown of it. */
+const PARTS: ReadonlyArray<keyof Snapshot> = [
+  "agent",
+  "at",
+  "startedAt",
+  "ready",
+  "live",
+  "heartbeat",
+  "parts",
+  "sources",
+  "loops",
+  "channels",
+  "outbox",
+  "lastMinute",
+  "problems"
+]
 
 /** Whether the agent is ready, or live. */
 export const health = (

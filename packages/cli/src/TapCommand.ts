@@ -50,7 +50,7 @@ export const make = (environment: Environment) =>
           given.json
             ? Console.log(Table.jsonLine({ kind: "tap", message: text }))
             : Console.error(`-- ${text}`)
-        yield* listen(target, remark, (news) =>
+        return yield* listen(target, remark, (news) =>
           passes(news) ? Console.log(NewsLine.render(style, news)) : Effect.void
         )
       })

@@ -87,12 +87,18 @@ describe("observability-agent init", () => {
         ...ANSWERS,
         "--credentials",
         "api_token",
-        ...["--set", `observability.service_account_key_file=${directory}/key`],
-        ...["--set", `auth_api_token.agent_token_file=${directory}/token`],
-        ...["--set", "core.agent_key=production"],
-        ...["--set", "databricks.jobs=nightly*,1014961373700837"],
-        ...["--set", "status.port=8080"],
-        ...["--set", "core.log_level=debug"]
+        "--set",
+        `observability.service_account_key_file=${directory}/key`,
+        "--set",
+        `auth_api_token.agent_token_file=${directory}/token`,
+        "--set",
+        "core.agent_key=production",
+        "--set",
+        "databricks.jobs=nightly*,1014961373700837",
+        "--set",
+        "status.port=8080",
+        "--set",
+        "core.log_level=debug"
       ])
       assert.strictEqual(exitCode, 0)
       assert.notInclude(stdout, "export")

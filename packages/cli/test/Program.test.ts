@@ -258,8 +258,19 @@ describe("observability-agent", () => {
       const help = yield* Process.run({ args: ["--help"] })
       assert.strictEqual(help.exitCode, 0)
       for (const command of [
-        ...["init", "check", "run", "config", "graph", "top", "tap", "health"],
-        ...["explain", "outbox", "dead-letters", "backfill", "demo"]
+        "init",
+        "check",
+        "run",
+        "config",
+        "graph",
+        "top",
+        "tap",
+        "health",
+        "explain",
+        "outbox",
+        "dead-letters",
+        "backfill",
+        "demo"
       ])
         assert.match(help.stdout, new RegExp(`^  ${command} `, "m"))
       const version = yield* Process.run({ args: ["--version"] })

@@ -5,9 +5,8 @@ import { FakeObservability } from "@observability-agents/testing/FakeObservabili
 import * as ServerFault from "@observability-agents/testing/ServerFault"
 import * as TestNetwork from "@observability-agents/testing/TestNetwork"
 import type { Entry } from "@observability-agents/core/Outbox"
-import * as Event from "@observability-agents/toolkit/Event"
 import { Effect, Fiber, FileSystem, type Layer, Redacted, type Scope } from "effect"
-import { TestConsole } from "effect/testing"
+import { TestClock, TestConsole } from "effect/testing"
 import * as DryRun from "../src/DryRun.ts"
 import * as Here from "./ProgramHere.ts"
 import * as StoreFixture from "./StoreFixture.ts"
@@ -149,37 +148,41 @@ describe("observability-agent run --dry-run", () => {
       const fiber = yield* Effect.forkChild(run(["--dry-run"]))
       while ((yield* TestConsole.logLines).length < 2) yield* Effect.sleep("10 millis")
       yield* Fiber.interrupt(fiber)
+      assert.include((yield* TestConsole.errorLines).at(-1), "2 events of 1 run would be sent. Nothing was.")
       assert.deepStrictEqual(yield* server.requests, [])
     })
   )
 
-  live(
+  it.effect(
     "takes as known what the state file knew at the start, and as news what the agent commits meanwhile",
-    Effect.gen(function* () {
-      const { state } = yield* ground
-      const entry = (id: string): Entry => ({
-        id,
-        lane: "pipeline:1001/1",
-        event: Event.RunStatus.make({ pipelineKey: "1001", runKey: "1", status: "RUNNING" })
-      })
-      const commit = (...ids: ReadonlyArray<string>) => ({
-        source: "test",
-        runs: [],
-        forget: [],
-        entries: ids.map(entry)
-      })
-      const agent = yield* StoreFixture.own(state)
-      yield* agent.commit(commit("before"))
-      yield* Effect.sleep("5 millis")
-      const { known, outbox, words } = yield* DryRun.rehearsal(state)
-      assert.isTrue(known)
-      assert.include(words, "1 event waiting in it is not shown")
-      yield* Effect.sleep("5 millis")
-      yield* agent.commit(commit("meanwhile"))
-      const committed = yield* outbox.commit(commit("before", "meanwhile", "ours"))
-      assert.deepStrictEqual(committed, { accepted: 2, repeated: 1 })
-      assert.strictEqual((yield* agent.status).pending, 2)
-    })
+    () =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(Date.UTC(2026, 0, 5, 8))
+        const fs = yield* FileSystem.FileSystem
+        const state = `${yield* fs.makeTempDirectoryScoped({ prefix: "run-command-" })}/state.db`
+        const entry = (id: string): Entry => ({
+          id,
+          lane: "pipeline:1001/1",
+          event: { _tag: "RunStatus", pipelineKey: "1001", runKey: "1", status: "RUNNING" }
+        })
+        const commit = (...ids: ReadonlyArray<string>) => ({
+          source: "test",
+          runs: [],
+          forget: [],
+          entries: ids.map(entry)
+        })
+        const agent = yield* StoreFixture.own(state)
+        yield* agent.commit(commit("before"))
+        yield* TestClock.adjust("1 second")
+        const { known, outbox, words } = yield* DryRun.rehearsal(state)
+        assert.isTrue(known)
+        assert.include(words, "1 event waiting in it is not shown")
+        yield* TestClock.adjust("1 second")
+        yield* agent.commit(commit("meanwhile"))
+        const committed = yield* outbox.commit(commit("before", "meanwhile", "ours"))
+        assert.deepStrictEqual(committed, { accepted: 2, repeated: 1 })
+        assert.strictEqual((yield* agent.status).pending, 2)
+      }).pipe(Effect.scoped, Effect.provide(Here.services))
   )
 })
 

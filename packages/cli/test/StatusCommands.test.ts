@@ -4,7 +4,9 @@ import { type Cause, Deferred, Effect, Fiber, FileSystem, Option, Queue, Termina
 import { TestClock, TestConsole } from "effect/testing"
 import * as TopScreen from "../src/TopScreen.ts"
 import * as Here from "./ProgramHere.ts"
+import * as Process from "./ProgramProcess.ts"
 import * as StatusFixture from "./StatusFixture.ts"
+import * as StatusProcess from "./StatusProcess.ts"
 
 const URL_FLAG = ["--url", "http://agent.example:8080"]
 const { snapshot } = StatusFixture
@@ -91,6 +93,13 @@ describe("the commands that look on", () => {
         })
         assert.strictEqual(foreign.exitCode, 69)
         assert.match(foreign.stderr, /no status server of an agent/)
+        const { channels: _, ...older } = snapshot
+        const other = yield* Here.run({
+          args: [command, ...URL_FLAG],
+          client: StatusFixture.client(() => StatusFixture.json(older))
+        })
+        assert.strictEqual(other.exitCode, 69)
+        assert.match(other.stderr, /is of another release: .* has no channels/)
       })
     )
   }
@@ -117,6 +126,10 @@ describe("the commands that look on", () => {
       const refused = yield* Here.run({ args: ["top", ...URL_FLAG], client })
       assert.strictEqual(refused.exitCode, 77)
       assert.match(refused.stderr, /wants its token: none was given.*--token-file/)
+      // Not that of the settings, which is for the server of the settings.
+      const other = yield* Here.run({ args: ["top", ...URL_FLAG], env, client })
+      assert.strictEqual(other.exitCode, 77)
+      assert.strictEqual(asked.at(-1), "undefined")
       const missing = yield* Here.run({ args: ["top", "--token-file", `${directory}/none`], env, client })
       assert.strictEqual(missing.exitCode, 64)
       assert.match(missing.stderr, /none \(--token-file\) cannot be read/)
@@ -215,7 +228,7 @@ describe("observability-agent top", () => {
           )
         )
         assert.strictEqual(yield* next, ENTER)
-        assert.match(yield* next, /^\u001b\[Hproduction \(databricks/)
+        assert.isTrue((yield* next).startsWith("\u001b[Hproduction (databricks"))
         yield* next
         isThere = false
         yield* TestClock.adjust("2 seconds")
@@ -417,6 +430,25 @@ describe("observability-agent tap", () => {
       const type = yield* Here.run({ args: ["tap", ...URL_FLAG, "--type", "run"] })
       assert.match(type.stderr, /There are: run-status, message-log/)
     })
+  )
+})
+
+describe("a running agent", () => {
+  it.live(
+    "is asked by the program over a socket",
+    () =>
+      Effect.gen(function* () {
+        const agent = yield* StatusProcess.start()
+        const url = yield* agent.url
+        const health = yield* Process.run({ args: ["health", "--live", "--url", url] })
+        assert.deepInclude(health, { exitCode: 0, stdout: "live\n" })
+        const top = yield* Process.run({ args: ["top", "--url", url] })
+        assert.strictEqual(top.exitCode, 0)
+        assert.match(top.stdout, /^status-test \(databricks .*\n\nSOURCE /)
+        const graph = yield* Process.run({ args: ["top", "--json", "--url", url] })
+        assert.containsAllKeys(JSON.parse(graph.stdout), Object.keys(snapshot))
+      }).pipe(Effect.scoped),
+    60_000
   )
 })
 

@@ -10,7 +10,6 @@ import type { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
 import { HttpSettings } from "@observability-agents/toolkit/HttpSettings"
 import type { Observability } from "@observability-agents/toolkit/Observability"
 import { ObservabilitySettings } from "@observability-agents/toolkit/ObservabilitySettings"
-import * as Logging from "@observability-agents/toolkit/Logging"
 import type * as Settings from "@observability-agents/toolkit/Settings"
 import type { Sources } from "@observability-agents/toolkit/Sources"
 import { TelemetrySettings } from "@observability-agents/toolkit/TelemetrySettings"
@@ -24,16 +23,12 @@ import { Activity } from "./Activity.ts"
 import * as AgentHealth from "./AgentHealth.ts"
 import * as AgentObservability from "./AgentObservability.ts"
 import * as AgentOutbox from "./AgentOutbox.ts"
-import * as Channel from "./Channel.ts"
+import * as AgentParts from "./AgentParts.ts"
 import { CoreSettings } from "./CoreSettings.ts"
-import * as EventSender from "./EventSender.ts"
 import type { Health } from "./Health.ts"
-import * as Heartbeat from "./Heartbeat.ts"
-import * as LoopRun from "./LoopRun.ts"
-import { Outbox } from "./Outbox.ts"
-import { OutboxWatch } from "./OutboxWatch.ts"
+import type { Outbox } from "./Outbox.ts"
+import type { OutboxWatch } from "./OutboxWatch.ts"
 import * as Readiness from "./Readiness.ts"
-import * as Reload from "./Reload.ts"
 import type * as RunTracker from "./RunTracker.ts"
 import { Supervisor, type Unrecoverable } from "./Supervisor.ts"
 import * as StatusLog from "./StatusLog.ts"
@@ -162,17 +157,17 @@ export const layer = <E, E2 = never>(
 > =>
   // Closed in the reverse order: no more is reloaded, the pollers stop, then what is under way to the server is finished,
   // then all the rest.
-  reloading.pipe(
-    Layer.provide(polling(agent)),
-    Layer.provide(sending),
-    Layer.provide(heartbeat(agent, options)),
-    Layer.provide(sayWhatIsLeft),
+  AgentParts.reloading.pipe(
+    Layer.provide(AgentParts.polling(agent)),
+    Layer.provide(AgentParts.sending),
+    Layer.provide(AgentParts.heartbeat(agent, options)),
+    Layer.provide(AgentParts.sayWhatIsLeft),
     Layer.provide(options.beside ?? Layer.empty),
     Layer.provideMerge(Layer.merge(AgentOutbox.layer, AgentObservability.layer)),
     Layer.provide(Readiness.Start.layer),
     Layer.provideMerge(Layer.merge(AgentHealth.layer, StatusLog.layer)),
     Layer.provideMerge(
-      Layer.mergeAll(Activity.layer, stuckAfter, options.once === true ? wiringOnce : wiring)
+      Layer.mergeAll(Activity.layer, AgentParts.stuckAfter, options.once === true ? wiringOnce : wiring)
     )
   )
 
@@ -188,67 +183,6 @@ export const run = <E, E2 = never>(
     return yield* Effect.raceFirst(Layer.launch(layer(agent, options)), supervisor.failure)
   }).pipe(Effect.provide(Supervisor.layer))
 
-/** Follows changed settings, where a Reload is provided. */
-const reloading = Layer.effectDiscard(
-  Effect.gen(function* () {
-    const reload = yield* Reload.Current
-    if (reload !== undefined) yield* Effect.forkScoped(reload.run)
-  })
-).pipe(Layer.provide(Logging.layerModule("core")))
-
-/** The agent's own Loops. */
-const polling = <E>(agent: Agent<E>) =>
-  Reload.part(
-    {
-      name: "polling",
-      reads: [
-        ...agent.sections.map((section) => Reload.reads(section)),
-        Reload.reads(HttpSettings),
-        Reload.reads(CoreSettings, "startFrom", "maxChannelCapacity", "healthGrace")
-      ]
-    },
-    starting(agent.layer).pipe(
-      Layer.provide(Logging.layerModule(`agent-${agent.type}`)),
-      Layer.provide(channelCapacity),
-      Layer.provide(stuckAfter),
-      Layer.provide(Wiring.layerWithin),
-      Layer.provide(forgetSources)
-    )
-  )
-
-/** What is not read any more after the next start is not to be shown as if it were. */
-const forgetSources = Layer.effectDiscard(
-  Effect.flatMap(OutboxWatch, (watch) => Effect.addFinalizer(() => watch.forgetSources))
-)
-
-const heartbeat = (agent: Agent<unknown>, { version }: Options<unknown>) =>
-  Reload.part(
-    {
-      name: "heartbeat",
-      reads: [AgentObservability.reads, Reload.reads(CoreSettings, "heartbeatPeriod", "healthGrace")]
-    },
-    Heartbeat.layer({ tool: agent.tool, version }).pipe(
-      Layer.provide(stuckAfter),
-      Layer.provide(Logging.layerModule("core"))
-    )
-  )
-
-/** Says when an agent's Layer is there. It may be built more than once. */
-const starting = <A, E, R>(layer: Layer.Layer<A, E, R>): Layer.Layer<A, E, R | Readiness.Start> =>
-  Layer.unwrap(
-    Effect.gen(function* () {
-      const start = yield* Readiness.Start
-      yield* start.begin
-      return Layer.tap(layer, () => start.done)
-    })
-  )
-
-/** A Task that hangs for longer than a part may fail counts as failing. */
-const stuckAfter = Layer.effect(
-  LoopRun.StuckAfter,
-  Effect.map(CoreSettings.config, ({ healthGrace }) => healthGrace)
-)
-
 const wiring = Layer.effect(
   Wiring.Current,
   Effect.sync(() => Wiring.make())
@@ -257,61 +191,4 @@ const wiring = Layer.effect(
 const wiringOnce = Layer.effect(
   Wiring.Current,
   Effect.sync(() => Wiring.make({ once: true }))
-)
-
-/** Channels that do not say how much they hold take it from the settings. */
-const channelCapacity = Layer.effect(
-  Channel.DefaultCapacity,
-  Effect.map(CoreSettings.config, ({ maxChannelCapacity }) => maxChannelCapacity)
-)
-
-/** When it stops, it waits for the answers to what was sent, but no longer than `shutdown_timeout`. */
-const sending = Reload.part(
-  {
-    name: "sending",
-    reads: [
-      AgentObservability.reads,
-      Reload.reads(
-        CoreSettings,
-        "sendConcurrency",
-        "sendConcurrencyMaximum",
-        "sendRetryMaximum",
-        "unauthorizedRetryPeriod",
-        "maxServerErrors",
-        "shutdownTimeout",
-        "healthGrace"
-      )
-    ]
-  },
-  Layer.effectDiscard(
-    Effect.gen(function* () {
-      const { shutdownTimeout } = yield* CoreSettings.config
-      const { drain } = yield* EventSender.EventSender
-      yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(drain, shutdownTimeout)))
-    })
-  ).pipe(
-    Layer.provide(EventSender.layer),
-    Layer.provide(stuckAfter),
-    Layer.provide(Logging.layerModule("core"))
-  )
-)
-
-/** Says after a stop what could not be sent. */
-const sayWhatIsLeft = Layer.effectDiscard(
-  Effect.gen(function* () {
-    const { statePath } = yield* CoreSettings.config
-    const outbox = yield* Outbox
-    yield* Effect.addFinalizer(() =>
-      Effect.flatMap(outbox.status, ({ deadLetters, pending }) => {
-        if (pending === 0) return Effect.void
-        const left =
-          statePath === ":memory:"
-            ? Effect.logWarning("Events that were not sent yet are lost: the state is kept in memory only")
-            : Effect.logInfo(
-                "Events that were not sent yet stay in the state file and are sent after the next start"
-              )
-        return Effect.annotateLogs(left, { pending, deadLetters })
-      })
-    )
-  })
 )

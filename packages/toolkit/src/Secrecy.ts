@@ -13,8 +13,8 @@ export const SHORTEST = 4
 
 /**
  * Masks secrets in a text. Each secret of at least {@link SHORTEST} characters is found as it is, in the ways that URLs and
- * forms, JSON and HTML write it, and in base64. For HTTP Basic give `user:password` as a secret too, since that is what is put into
- * base64 there. Secrets that overlap or touch become one mask. Mask a text before you cut it.
+ * forms, JSON, Python and HTML write it, also one within another, and in base64, also as a part of what was put into
+ * base64. Secrets that overlap or touch become one mask. Mask a text before you cut it.
  */
 export const hide = (text: string, secrets: Iterable<string>): string => hideForms(text, formsOf(secrets))
 
@@ -27,15 +27,13 @@ export const masker = (
   shortest: number = SHORTEST
 ): ((text: string) => string) => {
   const forms = formsOf(Array.from(secrets).filter((secret) => secret.length >= shortest))
-  if (forms.size === 0) return (text) => text
-  const any = new RegExp(
-    Array.from(forms, (form) => form.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("|")
-  )
+  if (forms.length === 0) return (text) => text
+  const any = new RegExp(forms.map(({ source }) => source).join("|"))
   return (text) => (any.test(text) ? hideForms(text, forms) : text)
 }
 
-const hideForms = (text: string, forms: ReadonlySet<string>): string => {
-  const found = [...forms].flatMap((form) => placesOf(text, form)).sort(([a], [b]) => a - b)
+const hideForms = (text: string, forms: ReadonlyArray<RegExp>): string => {
+  const found = forms.flatMap((form) => placesOf(text, form)).sort(([a], [b]) => a - b)
   let shown = ""
   let end = 0
   let masked = -1
@@ -69,46 +67,80 @@ const scheme =
 const keyHeader = /(ServiceAccountAuthenticationKey["'\\\s]*[:=,]["'\\\s]*)[^\s"'\\,;&<>(){}[\]]+/gi
 
 /** All that is looked for. */
-const formsOf = (secrets: Iterable<string>): ReadonlySet<string> => {
-  const forms = new Set<string>()
-  for (const secret of secrets) {
-    if (secret.length < SHORTEST) continue
-    // Half a surrogate pair cannot be sent, and encoders throw on it.
-    const text = secret.toWellFormed()
-    const base64 = Base64.encode(text).replace(/=+$/, "")
-    const url = [encodeURIComponent(text), encodeURI(text), formEncoded(text)]
-    for (const form of [
-      secret,
-      text,
-      ...url,
-      ...url.map((each) => each.replaceAll(/%[0-9A-F]{2}/g, (code) => code.toLowerCase())),
-      JSON.stringify(text).slice(1, -1),
-      JSON.stringify(text).slice(1, -1).replaceAll("/", "\\/"),
-      inHtml(text, "&#39;"),
-      inHtml(text, "&#x27;"),
-      base64,
-      base64.replaceAll("+", "-").replaceAll("/", "_"),
-      encodeURIComponent(base64)
-    ]) {
-      if (form.length >= SHORTEST) forms.add(form)
-    }
-  }
-  return forms
+const formsOf = (secrets: Iterable<string>): ReadonlyArray<RegExp> =>
+  Array.from(new Set(secrets))
+    .filter((secret) => secret.length >= SHORTEST)
+    .flatMap((secret) => [Array.from(secret, characterForm).join(""), ...base64Forms(secret)])
+    .map((form) => new RegExp(form, "g"))
+
+// How often one encoding may be within another. A bound, so that no answer of a server can keep the search busy.
+const DEPTH = "{0,7}"
+
+/** A character in all the ways of writing it. Letters and digits are written in one way only. */
+const characterForm = (character: string): string => {
+  if (/[a-z0-9]/i.test(character)) return character
+  // Half a surrogate pair cannot be sent, and encoders throw on it.
+  const text = character.toWellFormed()
+  const unicode = Array.from({ length: text.length }, (_, index) => anyCase(hex(text.charCodeAt(index), 4)))
+  const code = text.codePointAt(0) ?? 0
+  const entities = [`#0{0,4}${code}`, `#[xX]0{0,4}${anyCase(code.toString(16))}`, ...(named[text] ?? [])]
+  return `(?:${[
+    // JSON and Python set a backslash before some of them, and for each time that this is done again, twice as many.
+    `\\\\${DEPTH}${literal(character)}`,
+    ...(text === character ? [] : [literal(text)]),
+    ...(letters[text] === undefined ? [] : [`\\\\{1,7}${letters[text]}`]),
+    `\\\\{1,7}u${unicode.join("\\\\{1,7}u")}`,
+    Array.from(new TextEncoder().encode(text), (byte) => `%(?:25)${DEPTH}${anyCase(hex(byte, 2))}`).join(""),
+    ...(text === " " ? ["\\+"] : []),
+    `&(?:amp;)${DEPTH}(?:${entities.join("|")});`
+  ].join("|")})`
 }
 
-const inHtml = (text: string, apostrophe: string): string =>
-  text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;")
-    .replaceAll("'", apostrophe)
+const named: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "&": ["amp"],
+  "<": ["lt"],
+  ">": ["gt"],
+  '"': ["quot"],
+  "'": ["apos"]
+}
+
+const letters: Readonly<Record<string, string>> = { "\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f" }
+
+/**
+ * What base64 makes of it, behind nothing, one or two bytes of something else: without the characters that have bits of what
+ * stands before it, and with any for those that have bits of what may stand behind it.
+ */
+const base64Forms = (secret: string): ReadonlyArray<string> => {
+  const bytes = new TextEncoder().encode(secret.toWellFormed())
+  return [0, 1, 2].flatMap((before) => {
+    const bits = (before + bytes.length) * 8
+    const all = Base64.encode(new Uint8Array([...new Uint8Array(before), ...bytes]))
+    const whole = all.slice(Math.ceil((before * 8) / 6), Math.floor(bits / 6))
+    if (whole.length < SHORTEST) return []
+    const form = Array.from(whole, (sign) => base64Signs[sign] ?? sign).join("")
+    return [bits % 6 === 0 ? form : `${form}(?:[A-Za-z0-9_-]|${base64Signs["+"]}|${base64Signs["/"]})?`]
+  })
+}
+
+const base64Signs: Readonly<Record<string, string>> = {
+  "+": "(?:[+-]|%2[Bb])",
+  "/": "(?:[/_]|\\\\/|%2[Ff])"
+}
+
+const hex = (value: number, digits: number): string => value.toString(16).padStart(digits, "0")
+
+const anyCase = (digits: string): string =>
+  digits.replaceAll(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`)
+
+const literal = (text: string): string => text.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")
 
 /** Every place of a form, also those that overlap. */
-const placesOf = (text: string, form: string): ReadonlyArray<readonly [from: number, to: number]> => {
+const placesOf = (text: string, form: RegExp): ReadonlyArray<readonly [from: number, to: number]> => {
   const places: Array<readonly [number, number]> = []
-  for (let from = text.indexOf(form); from >= 0; from = text.indexOf(form, from + 1)) {
-    places.push([from, from + form.length])
+  form.lastIndex = 0
+  for (let found = form.exec(text); found !== null; found = form.exec(text)) {
+    places.push([found.index, found.index + found[0].length])
+    form.lastIndex = found.index + 1
   }
   return places
 }

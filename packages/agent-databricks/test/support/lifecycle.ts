@@ -79,9 +79,10 @@ const DELAY = 10_000
 const since = ({ timestamp }: Event.Event): string => {
   if (timestamp === undefined) return "?"
   const millis = DateTime.toEpochMillis(timestamp) - AgentFixture.START - DELAY
-  const rest = millis % 1000
-  const seconds = Math.floor(millis / 1000)
-  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}${rest === 0 ? "" : `.${String(rest).padStart(3, "0")}`}`
+  const sign = millis < 0 ? "-" : ""
+  const rest = Math.abs(millis) % 1000
+  const seconds = Math.floor(Math.abs(millis) / 1000)
+  return `${sign}${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}${rest === 0 ? "" : `.${String(rest).padStart(3, "0")}`}`
 }
 
 const what = (event: Event.Event): string => {

@@ -124,6 +124,12 @@ const echo = ({ body, headers, method, path }: Omit<Asked, "manner">): string =>
   ].join(" | ")
 }
 
+/** Within single quotes, as Python shows a text. */
+const inPython = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")
+
+const inHtml = (text: string): string =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;").replaceAll("'", "&#39;")
+
 const credentials = (headers: Http.IncomingHttpHeaders, path: string): ReadonlyArray<string> => {
   const header = headers.authorization ?? headers["proxy-authorization"] ?? ""
   const bare = header.replace(/^\w+\s+/, "")
@@ -149,10 +155,11 @@ const answer = (
   const header = (credentials(asked.headers, asked.path)[0] ?? "").replaceAll(/[^\x20-\x7e]/g, "")
   const json = (status: number, body: unknown, headers: Http.OutgoingHttpHeaders = {}) =>
     response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(body))
+  const page = inHtml(words)
   const html = (status: number) =>
     response
       .writeHead(status, { "content-type": "text/html" })
-      .end(`<html><head><title>${words}</title></head><body><h1>${words}</h1><p>${words}</p></body></html>`)
+      .end(`<html><head><title>${page}</title></head><body><h1>${page}</h1><p>${page}</p></body></html>`)
   switch (manner) {
     case "words":
       return void json(401, {
@@ -180,7 +187,7 @@ const answer = (
       return void json(403, { error_code: `PERMISSION_DENIED: ${header}`, message: words })
     case "invalid":
       return void json(400, {
-        error: `Invalid request: {'${header}': ['${words.replaceAll("'", "")}']}`,
+        error: `Invalid request: {'${inPython(header)}': ['${inPython(words)}']}`,
         details: words
       })
     case "absent":
@@ -194,7 +201,7 @@ const answer = (
     case "redirect":
       return void response
         .writeHead(302, {
-          location: `http://user:${encodeURIComponent(header)}@127.0.0.1:1/?token=${encodeURIComponent(words.slice(0, 300))}`
+          location: `http://user:${encodeURIComponent(header)}@127.0.0.1:1/?token=${encodeURIComponent(header)}&all=${encodeURIComponent(credentials(asked.headers, asked.path).join(" "))}`
         })
         .end(words)
     case "stranger":
