@@ -22,14 +22,19 @@ COPY --from=build /build/packages packages
 RUN npm ci --omit=dev --omit=optional --omit=peer --ignore-scripts --no-audit --no-fund \
   && find packages -mindepth 2 -maxdepth 2 \( -name src -o -name test -o -name node_modules \) -exec rm -rf {} + \
   && find . -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.tsbuildinfo' \) -delete \
-  && rm -rf node_modules/effect/src node_modules/effect/ai-docs
+  && rm -rf node_modules/effect/src node_modules/effect/ai-docs node_modules/effect/*.md \
+  # The test runner, which the test kit may be used with; the demo, for which the kit is here, does without.
+  && rm -rf node_modules/vitest node_modules/@vitest node_modules/@effect/vitest node_modules/vite node_modules/@types \
+    node_modules/rolldown node_modules/@rolldown node_modules/@oxc-project node_modules/lightningcss
 
 # 3. The image itself: Node, the compiled program, a user without rights, and a place for the state.
 FROM ${NODE_IMAGE}
 LABEL org.opencontainers.image.title="observability-agent" \
   org.opencontainers.image.description="Watches a data tool and delivers what happens there to DataOps Observability." \
   org.opencontainers.image.licenses="Apache-2.0"
+# Small young generations: garbage is collected more often, and the process is some 40 MB smaller.
 ENV NODE_ENV=production \
+  NODE_OPTIONS=--max-semi-space-size=2 \
   DK_STATE_PATH=/var/lib/observability-agent/state.db
 COPY --from=install /app /app
 RUN ln -s /app/packages/cli/dist/main.js /usr/local/bin/observability-agent \

@@ -2,6 +2,7 @@
 import * as Agent from "@observability-agents/core/Agent"
 import { CoreSettings } from "@observability-agents/core/CoreSettings"
 import type { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
+import * as KnownSecrets from "@observability-agents/toolkit/KnownSecrets"
 import * as LoadedSecrets from "@observability-agents/toolkit/LoadedSecrets"
 import * as Logging from "@observability-agents/toolkit/Logging"
 import * as Settings from "@observability-agents/toolkit/Settings"
@@ -25,6 +26,8 @@ export interface Environment {
   readonly interactive: boolean
   /** Whether that person wants colours. */
   readonly colours: boolean
+  /** What is to be hidden in all that the process says, of which commands tell it. Without it, each hides its own. */
+  readonly secrets?: KnownSecrets.KnownSecrets | undefined
 }
 
 /** The flag `--config FILE`. */
@@ -44,7 +47,11 @@ export const json = Flag.Boolean("json").pipe(
 
 /** The validated settings of that file and the environment. */
 export const startup = (environment: Environment, file: Option.Option<string>) =>
-  Startup.make({ env: environment.env, file: Option.getOrUndefined(file) })
+  Effect.tap(
+    Startup.make({ env: environment.env, file: Option.getOrUndefined(file) }),
+    ({ agent, sources }) =>
+      Effect.sync(() => environment.secrets?.know(LoadedSecrets.of(sources, Agent.sections(agent))))
+  )
 
 /** The settings, and above them the loggers, so that what is wrong with the settings is logged in the same way. */
 export const settled = (
@@ -57,11 +64,14 @@ export const settled = (
 export const logging = (environment: Environment, { agent, sources }: Startup.Startup): Logging.Options => {
   const format = Option.getOrElse(Settings.value(sources, CoreSettings, "logFormat"), () => "auto" as const)
   const key = Settings.value(sources, CoreSettings, "agentKey")
+  const secrets = environment.secrets ?? KnownSecrets.make()
+  if (environment.secrets === undefined) secrets.know(LoadedSecrets.of(sources, Agent.sections(agent)))
   return {
     level: Option.getOrElse(Settings.value(sources, CoreSettings, "logLevel"), () => "info" as const),
     levels: Option.getOrUndefined(Settings.value(sources, CoreSettings, "logLevels")),
     format: logFormat(environment, format),
-    mask: LoadedSecrets.masker(sources, Agent.sections(agent)),
+    mask: secrets.mask,
+    learn: secrets.learn,
     annotations: Option.match(key, { onNone: () => ({}), onSome: (agent) => ({ agent }) }),
     colours: environment.colours
   }

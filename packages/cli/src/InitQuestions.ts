@@ -108,7 +108,8 @@ export const ask = Effect.fnUntraced(function* (
       const decoded = field.decode(text)
       if (Result.isFailure(decoded)) {
         return yield* usage(
-          `--set ${key}=${text} is not valid: expected ${field.expected}${decoded.failure === undefined ? "" : ` (${decoded.failure})`}.`
+          // Addresses are shown without user and parameters, which may hold a secret.
+          `--set ${key}=${field.show(text).replace(/^"(.*)"$/s, "$1")} is not valid: expected ${field.expected}${decoded.failure === undefined ? "" : ` (${decoded.failure})`}.`
         )
       }
       return { _tag: "Value", text } as const

@@ -8,11 +8,10 @@ import * as Agent from "@observability-agents/core/Agent"
 import { CoreSettings } from "@observability-agents/core/CoreSettings"
 import * as Reload from "@observability-agents/core/Reload"
 import type { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
+import * as KnownSecrets from "@observability-agents/toolkit/KnownSecrets"
 import * as LoadedSecrets from "@observability-agents/toolkit/LoadedSecrets"
 import * as LoggingSwitch from "@observability-agents/toolkit/LoggingSwitch"
-import * as Secrecy from "@observability-agents/toolkit/Secrecy"
 import type { SettingsError } from "@observability-agents/toolkit/SettingsProblem"
-import type { Sources } from "@observability-agents/toolkit/Sources"
 import * as TelemetryRelay from "@observability-agents/toolkit/TelemetryRelay"
 import { TelemetrySettings } from "@observability-agents/toolkit/TelemetrySettings"
 import type * as Config from "effect/Config"
@@ -51,9 +50,9 @@ export const layer = (
       const fs = yield* FileSystem.FileSystem
       const { agent } = started
       const sections = Agent.sections(agent)
-      const mask = masker((sources) => LoadedSecrets.of(sources, sections))
-      mask.know(started.sources)
-      const options = { ...logging(environment, started), mask: mask.mask }
+      const secrets = environment.secrets ?? KnownSecrets.make()
+      secrets.know(LoadedSecrets.of(started.sources, sections))
+      const options = { ...logging(environment, started), mask: secrets.mask, learn: secrets.learn }
       const loggers = LoggingSwitch.make(options)
       const relay = TelemetryRelay.make()
       const reload = Reload.make({
@@ -62,7 +61,7 @@ export const layer = (
         request,
         read: Startup.make({ env: environment.env, file: Option.getOrUndefined(file) }, agent).pipe(
           // Before anything is made of them that could tell them.
-          Effect.tap(({ sources }) => Effect.sync(() => mask.know(sources))),
+          Effect.tap(({ sources }) => Effect.sync(() => secrets.know(LoadedSecrets.of(sources, sections)))),
           Effect.provideService(FileSystem.FileSystem, fs)
         )
       })
@@ -89,21 +88,3 @@ export const layer = (
       )
     })
   )
-
-// ---- private parts
-
-/** Masks the secrets of the newest readings: what was asked with a token from before may still be answered, with it in the answer. */
-const masker = (secretsOf: (sources: Sources) => ReadonlySet<string>) => {
-  const known: Array<ReadonlySet<string>> = []
-  let hide = (text: string) => text
-  return {
-    mask: (text: string) => hide(text),
-    know: (sources: Sources): void => {
-      known.push(secretsOf(sources))
-      if (known.length > READINGS) known.shift()
-      hide = Secrecy.masker(new Set(known.flatMap((secrets) => [...secrets])), LoadedSecrets.SHORTEST)
-    }
-  }
-}
-
-const READINGS = 16

@@ -85,7 +85,7 @@ export const find = Effect.fnUntraced(function* (
   if (Option.isSome(given.url)) {
     const url = /^https?:\/\//i.test(given.url.value) ? given.url.value : `http://${given.url.value}`
     if (!URL.canParse(url)) {
-      return yield* usage(`--url ${given.url.value} is no address; it looks like http://127.0.0.1:8080.`)
+      return yield* usage("What --url names is no address; it looks like http://127.0.0.1:8080.")
     }
     const { hostname, origin, searchParams } = new URL(url)
     const inUrl = searchParams.get("token")

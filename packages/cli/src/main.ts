@@ -6,6 +6,7 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as KnownSecrets from "@observability-agents/toolkit/KnownSecrets"
 import * as NodeHttp from "@observability-agents/toolkit/NodeHttp"
 import * as CliConfig from "effect/cli/CliConfig"
 import * as Command from "effect/cli/Command"
@@ -20,12 +21,15 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
 
 const terminal = process.stdout.isTTY && process.stderr.isTTY
 
+// All that this process says goes through it, the report of its end included.
+const secrets = KnownSecrets.make()
 const program = Program.make({
   version,
   env: process.env,
   terminal,
   interactive: terminal && process.stdin.isTTY,
-  colours: terminal && (process.env["NO_COLOR"] ?? "") === ""
+  colours: terminal && (process.env["NO_COLOR"] ?? "") === "",
+  secrets
 })
 
 // Whoever reads the output may stop doing so (`… | head`); that is no failure.
@@ -44,7 +48,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 Command.run(program, { version }).pipe(
-  Effect.tapCause((cause) => Effect.sync(() => process.stderr.write(ExitCode.explain(cause)))),
+  Effect.tapCause((cause) => Effect.sync(() => process.stderr.write(secrets.mask(ExitCode.explain(cause))))),
   Effect.provide(
     Layer.mergeAll(
       NodeServices.layer,

@@ -72,7 +72,7 @@ describe("one pass of an agent", () => {
   it.effect("says what failed, and why", () =>
     within(
       Loop.periodic("poll", { period: "1 second", from: DateTime.now }, () =>
-        Effect.fail(new Error("no answer"))
+        Effect.die(new Error("no answer"))
       ),
       Effect.gen(function* () {
         yield* TestClock.adjust("1 second")

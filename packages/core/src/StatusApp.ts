@@ -67,10 +67,10 @@ export const make = Effect.fnUntraced(function* (
   const graph = Effect.gen(function* () {
     const { searchParams } = StatusGuard.urlOf(yield* HttpServerRequest)
     const write = searchParams.get("format") === "dot" ? Graph.dot : Graph.mermaid
-    return HttpServerResponse.text(write(yield* status.graph))
+    return HttpServerResponse.text(mask(write(yield* status.graph)))
   })
   const metrics = Effect.map(PrometheusMetrics.format(), (text) =>
-    HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" })
+    HttpServerResponse.text(mask(text), { contentType: "text/plain; version=0.0.4; charset=utf-8" })
   )
   const file = (content: string, contentType: string) => HttpServerResponse.text(content, { contentType })
 

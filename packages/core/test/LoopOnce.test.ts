@@ -8,7 +8,7 @@ import { Supervisor } from "../src/Supervisor.ts"
 import * as Wiring from "../src/Wiring.ts"
 
 /** A Loop by time that sends a number by a Channel, one that receives these, and one by a Schedule. */
-const built = Effect.fnUntraced(function* (wiring: Wiring.Wiring, task: Effect.Effect<void, Error>) {
+const built = Effect.fnUntraced(function* (wiring: Wiring.Wiring, task: Effect.Effect<void>) {
   const received: Array<number> = []
   const counts = { scheduled: 0, polled: 0 }
   const parts = Layer.unwrap(
@@ -57,7 +57,7 @@ describe("Loops that are to run once", () => {
   it.effect("end after one that failed, too, and say so", () =>
     Effect.gen(function* () {
       const wiring = Wiring.make({ once: true })
-      const { counts, ended } = yield* built(wiring, Effect.fail(new Error("no answer")))
+      const { counts, ended } = yield* built(wiring, Effect.die(new Error("no answer")))
       assert.strictEqual(counts.polled, 1)
       assert.isTrue(ended["poll"])
       assert.deepStrictEqual(

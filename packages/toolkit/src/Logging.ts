@@ -44,6 +44,8 @@ export interface Options {
   readonly levels?: Readonly<Record<string, Level>> | undefined
   /** Changes every finished line: where secrets are masked that got in against all precautions. */
   readonly mask?: ((text: string) => string) | undefined
+  /** Takes a secret that was given at run time, such as an access token, so that `mask` hides it from then on. */
+  readonly learn?: ((secret: string) => void) | undefined
   /** Annotations of all lines, such as the agent's key. */
   readonly annotations?: Readonly<Record<string, string>> | undefined
   /** Whether `pretty` lines have colours. */
@@ -62,7 +64,7 @@ export const layer = (options: Options): Layer.Layer<never> => {
   const mask = options.mask ?? ((text) => text)
   return Layer.mergeAll(
     Logger.layer([logger(options)]),
-    Layer.succeed(Selection, { level: options.level, levels: options.levels, mask }),
+    Layer.succeed(Selection, { level: options.level, levels: options.levels, mask, learn: options.learn }),
     Layer.succeed(Logger.LogToStderr, true),
     // What no rule wants is not even made a line of.
     Layer.succeed(References.MinimumLogLevel, lowest),
@@ -77,10 +79,10 @@ export const logger = (options: Options): Logger.Logger<unknown, void> => {
 }
 
 /** What {@link layer} was told of lines that are not to be written or shown as they are, for further loggers. */
-export const Selection: Context.Reference<Pick<Options, "level" | "levels" | "mask">> = Context.Reference(
-  "@observability-agents/toolkit/Logging/Selection",
-  { defaultValue: (): Pick<Options, "level" | "levels" | "mask"> => ({ level: "debug" }) }
-)
+export const Selection: Context.Reference<Pick<Options, "level" | "levels" | "mask" | "learn">> =
+  Context.Reference("@observability-agents/toolkit/Logging/Selection", {
+    defaultValue: (): Pick<Options, "level" | "levels" | "mask" | "learn"> => ({ level: "debug" })
+  })
 
 /** A logger that gets only those lines that these options want, and foreseen failures in words. */
 export const select = <Output>(

@@ -30,7 +30,8 @@ export const make = (options: Logging.Options): LoggingSwitch => {
         get levels() {
           return now.levels
         },
-        mask: (text: string) => now.mask?.(text) ?? text
+        mask: (text: string) => now.mask?.(text) ?? text,
+        learn: (secret: string) => now.learn?.(secret)
       })
     ).pipe(Layer.provideMerge(Logging.layer(options))),
     use: (options) => {

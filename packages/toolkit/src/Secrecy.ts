@@ -70,7 +70,11 @@ const keyHeader = /(ServiceAccountAuthenticationKey["'\\\s]*[:=,]["'\\\s]*)[^\s"
 const formsOf = (secrets: Iterable<string>): ReadonlyArray<RegExp> =>
   Array.from(new Set(secrets))
     .filter((secret) => secret.length >= SHORTEST)
-    .flatMap((secret) => [Array.from(secret, characterForm).join(""), ...base64Forms(secret)])
+    .flatMap((secret) => [
+      Array.from(secret, characterForm).join(""),
+      // OAuth has the secrets of clients encoded as in a form before they are put into base64 (RFC 6749, 2.3.1).
+      ...[...new Set([secret, formEncoded(secret)])].flatMap(base64Forms)
+    ])
     .map((form) => new RegExp(form, "g"))
 
 // How often one encoding may be within another. A bound, so that no answer of a server can keep the search busy.

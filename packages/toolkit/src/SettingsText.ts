@@ -114,14 +114,16 @@ export const snakeCase = (name: string): string =>
 
 /**
  * How a value is told in a report or listing: quoted, shortened, and without what may be a user and password (all
- * between a colon and the last `@`, because passwords in addresses are often not escaped). Tables are told by
- * their names alone, because anything can stand in them.
+ * between a colon and the last `@`, because passwords in addresses are often not escaped), and without the parameters of
+ * an address, of which one may be a key. Tables are told by their names alone, because anything can stand in them.
  */
 export const show = (raw: Raw): string => {
   if (isTable(raw)) return `a table with ${Object.keys(raw).join(", ") || "nothing in it"}`
   if (Array.isArray(raw) && raw.some((item) => typeof item !== "string")) return "a list of lists or tables"
   if (typeof raw === "string" && (decimal.test(raw) || raw === "true" || raw === "false")) return raw
-  const text = JSON.stringify(raw).replace(/:.*@/s, ":***@")
+  const text = JSON.stringify(raw)
+    .replace(/:.*@/s, ":***@")
+    .replaceAll(/(:(?:\/\/|\*{3}@)[^?#"]*[?#])(?:[^"\\]|\\.)+/g, "$1***")
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 1)}…` : text
 }
 

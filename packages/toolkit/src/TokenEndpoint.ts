@@ -13,6 +13,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as HttpAnswer from "./HttpAnswer.ts"
 import * as HttpFailure from "./HttpFailure.ts"
+import * as Logging from "./Logging.ts"
 import * as Secrecy from "./Secrecy.ts"
 
 /**
@@ -72,6 +73,19 @@ export const ask = (
   grant: Grant,
   client: HttpClient.HttpClient,
   readTimeout: Duration.Duration
+): Effect.Effect<Answer, CredentialsError> =>
+  // Parameters and credentials of [http] are sent along, which the grant does not know, and are masked before any cut, too.
+  Effect.flatMap(Logging.Selection, ({ mask = (text: string) => text }) =>
+    exchange(grant, client, readTimeout, mask)
+  )
+
+// ---- private parts
+
+const exchange = (
+  grant: Grant,
+  client: HttpClient.HttpClient,
+  readTimeout: Duration.Duration,
+  mask: (text: string) => string
 ): Effect.Effect<Answer, CredentialsError> => {
   const url = UrlParams.redactUrl(grant.url.split(/[?#]/, 1)[0] ?? "")
   const request = HttpClientRequest.post(grant.url).pipe(
@@ -86,7 +100,7 @@ export const ask = (
         )
   )
   const secrets = secretsOf(grant)
-  const hide = (text: string) => Secrecy.hideAuthorization(Secrecy.hide(text, secrets))
+  const hide = (text: string) => Secrecy.hideAuthorization(mask(Secrecy.hide(text, secrets)))
   const failed = (error: HttpClientError.HttpClientError) =>
     new CredentialsError({
       reason: "Unavailable",
@@ -121,8 +135,6 @@ export const ask = (
     )
   )
 }
-
-// ---- private parts
 
 const isOk = (status: number) => status >= 200 && status < 300
 

@@ -6,12 +6,13 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as HttpClient from "effect/http/HttpClient"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as Ref from "effect/Ref"
 import * as Result from "effect/Result"
 import * as Semaphore from "effect/Semaphore"
 import * as HttpPolicy from "./HttpPolicy.ts"
 import * as HttpSettings from "./HttpSettings.ts"
+import * as Logging from "./Logging.ts"
 import * as TokenEndpoint from "./TokenEndpoint.ts"
 
 /** What the token endpoint is asked with. */
@@ -62,6 +63,11 @@ export const make = Effect.fnUntraced(function* (
     if (before.answers !== answers && before.latest !== undefined)
       return yield* Effect.fromResult(before.latest)
     const answer = yield* Effect.result(ask)
+    // Before anything is asked with it that could be answered with it.
+    if (Result.isSuccess(answer)) {
+      const { learn } = yield* Logging.Selection
+      learn?.(Redacted.value(answer.success.value))
+    }
     const now = yield* Clock.currentTimeMillis
     const { latest, pausedUntil } = next(before, answer, now, ahead, refused)
     yield* Ref.set(state, { answers: answers + 1, latest, pausedUntil })

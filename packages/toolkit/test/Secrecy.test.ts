@@ -19,7 +19,15 @@ describe("Secrecy.hide", () => {
     ["in HTML", "cAn &quot;ry&#39;/+?&amp;&lt;ü&gt; 100%"],
     ["in base64", Buffer.from(secret).toString("base64")],
     ["in base64 for addresses", Buffer.from(secret).toString("base64url")],
-    ["in encoded base64", encodeURIComponent(Buffer.from(secret).toString("base64"))]
+    ["in encoded base64", encodeURIComponent(Buffer.from(secret).toString("base64"))],
+    ["in JSON within JSON", JSON.stringify(JSON.stringify({ said: secret }))],
+    [
+      "in JSON as Go and Java write it",
+      JSON.stringify(secret).replaceAll("<", "\\u003c").replaceAll("'", "\\u0027")
+    ],
+    ["as Python shows a text", `'${secret.replaceAll("'", "\\'")}'`],
+    ["in an address within an address", encodeURIComponent(encodeURIComponent(secret))],
+    ["in an address as browsers write it", new URL(`http://a/?t=${encodeURIComponent(secret)}`).search]
   ])("masks a secret %s", (_, form) => {
     const shown = Secrecy.hide(`before ${form} after`, [secret])
     assert.include(shown, Secrecy.MASK)
@@ -34,6 +42,24 @@ describe("Secrecy.hide", () => {
       `Authorization: Basic ${Secrecy.MASK}${/=*$/.exec(basic)?.[0] ?? ""}`
     )
   })
+
+  it.each([0, 1, 2, 3])(
+    "masks a secret behind %i other characters that were put into base64 with it",
+    (length) => {
+      const pair = `${"user".slice(0, length)}:${secret}:more`
+      for (const encoding of ["base64", "base64url"] as const) {
+        const shown = Secrecy.hide(Buffer.from(pair).toString(encoding), [secret])
+        assert.include(shown, Secrecy.MASK)
+        const bytes = shown.split(Secrecy.MASK).map((part) => Buffer.from(part, encoding).toString())
+        for (const part of ["cAn", "100"]) assert.notInclude(bytes.join(""), part)
+      }
+    }
+  )
+
+  it("is quick with answers that were made to keep it busy", () => {
+    const long = ["\\", "%25", "&amp;", "cAn ", `cAn "`].map((text) => text.repeat(100_000))
+    for (const text of long) assert.isAtLeast(Secrecy.hide(text, [secret, `"${secret}`]).length, 1)
+  }, 2000)
 
   it("leaves nothing of secrets that contain, overlap or follow each other", () => {
     assert.strictEqual(Secrecy.hide("abcdefgh", ["abcd", "abcdefgh"]), Secrecy.MASK)

@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as DatabricksAuth from "@observability-agents/agent-databricks/DatabricksAuth"
+import type * as DatabricksAuth from "@observability-agents/agent-databricks/DatabricksAuth"
 import * as Settings from "@observability-agents/toolkit/Settings"
 import { Effect } from "effect"
 import * as Http from "node:http"
-import * as Path from "node:path"
 import * as Startup from "../../src/Startup.ts"
 import * as Canary from "./Canary.ts"
 import * as Mirror from "./Mirror.ts"
+import * as Outputs from "./Outputs.ts"
 import * as Plants from "./Plants.ts"
 import * as Program from "./Program.ts"
 import * as World from "./World.ts"
@@ -14,36 +14,6 @@ import * as World from "./World.ts"
 const secrets = Plants.secretSettings(Startup.allSections)
 const alone = secrets.filter(({ list }) => list === undefined)
 const inWorkspaces = secrets.filter(({ list, table }) => table === "databricks" && list === "workspaces")
-
-const KINDS = ["api_token", "username_password", "azure_spn", "azure_basic_oauth", "oauth"] as const
-
-/** What was put out, and where. */
-type Outputs = Array<readonly [where: string, output: string | Buffer]>
-
-const collect = (outputs: Outputs, where: string, { stderr, stdout }: Program.Ended) => {
-  outputs.push([`standard output of ${where}`, stdout], [`standard error of ${where}`, stderr])
-}
-
-/** What the agent wrote beside what was given to it. */
-const collectFiles = (outputs: Outputs, where: string, cwd: string, given: ReadonlyArray<string>) => {
-  for (const [path, content] of Program.files(cwd)) {
-    if (!given.includes(path)) outputs.push([`file ${path} of ${where}`, content])
-  }
-}
-
-const judge = (canaries: Canary.Canaries, outputs: Outputs, more: ReadonlyArray<Canary.Leak> = []) => {
-  const leaks = [...outputs.flatMap(([where, output]) => canaries.find(where, output)), ...more]
-  const seen = new Map(leaks.map((leak) => [`${leak.where}: ${leak.id}`, leak.excerpt]))
-  assert.deepStrictEqual([...seen], [], `${leaks.length} leaks`)
-}
-
-/** A folder with a settings file, the secrets beside it, and variables. */
-const furnish = Effect.fnUntraced(function* (tables: Plants.Tables, planted: Plants.Planted) {
-  const cwd = yield* Program.folder
-  const files = { ...planted.files, "agent.toml": Plants.toml(Plants.merge(tables, planted.tables)) }
-  yield* Program.write(cwd, files)
-  return { cwd, env: planted.variables, given: Object.keys(files) }
-})
 
 /** Asks a status server, and gives all that it answers but the cookie that stands for the token. */
 const get = (url: string, headers: Readonly<Record<string, string>> = {}, method = "GET") =>
@@ -171,7 +141,7 @@ describe("no secret is in any output", () => {
     () =>
       Effect.gen(function* () {
         const canaries = Canary.make()
-        const outputs: Outputs = []
+        const outputs: Outputs.Outputs = []
         const world = yield* World.make(canaries)
         const server = yield* world.observability(World.cycle(World.mixed))
         const proxy = yield* Mirror.make({ next: () => "words" })
@@ -194,7 +164,13 @@ describe("no secret is in any output", () => {
           )
           const fetched = `the access token of ${name}`
           const token = authType === "oauth-m2m" ? canaries.of(fetched) : (tokens["token"] ?? "")
-          const mirror = yield* world.workspace(name, token, next, [...own(name), fetched], mirrors.length < 3)
+          const mirror = yield* world.workspace(
+            name,
+            token,
+            next,
+            [...own(name), fetched],
+            mirrors.length < 3
+          )
           mirrors.push(mirror)
           workspaces.push({
             name,
@@ -219,7 +195,7 @@ describe("no secret is in any output", () => {
         for (const manner of ["words", "page", "shape", "nonsense", "redirect"] as const) {
           yield* add(`sign-in ${manner}`, "oauth-m2m", () => manner)
         }
-        for (const manner of ["words", "challenge"] as const) {
+        for (const manner of ["words", "challenge", "redirect"] as const) {
           yield* add(`fetched ${manner}`, "oauth-m2m", (path) => (isApi(path) ? manner : "pass"))
           yield* add(`basic ${manner}`, "basic", () => manner)
         }
@@ -305,15 +281,19 @@ describe("no secret is in any output", () => {
           () => Mirror.manners.every((manner) => asked().some((request) => request.manner === manner)),
           30
         )
-        console.log("T", performance.now())
+
         yield* look("after failures", token)
-        console.log("T", performance.now())
+
         yield* Effect.forEach(
           [
             ["health", "--url", url, "--token-file", "token"],
             ["top", "--json", "--url", url, "--token-file", "token"],
             ["top", "--json", "--url", `${url}?token=${encodeURIComponent(token)}x`],
-            ["tap", "--url", `http://user:${encodeURIComponent(token)}@127.0.0.1:1/?token=${encodeURIComponent(token)}`],
+            [
+              "tap",
+              "--url",
+              `http://user:${encodeURIComponent(token)}@127.0.0.1:1/?token=${encodeURIComponent(token)}`
+            ],
             ["health", "--url", url, "--token-file", "agent.toml"],
             ["run", "--dry-run", "--once", "--timeout", "3"],
             ["check", "--json"],
@@ -322,11 +302,11 @@ describe("no secret is in any output", () => {
           ],
           (args) =>
             Effect.map(Program.run(beside(args)), (ended) =>
-              collect(outputs, `${args[0]} beside the agent`, ended)
+              Outputs.add(outputs, `${args[0]} beside the agent`, ended)
             ),
           { concurrency: 3 }
         )
-console.log("T", performance.now())
+
         // Other secrets, which are wrong, while it runs.
         const changed = canaries.of("[status] token, changed")
         const revised = file
@@ -365,13 +345,12 @@ console.log("T", performance.now())
         const ended = yield* agent.ended
         assert.strictEqual(ended.code, 0)
         events.destroy()
-        collect(outputs, "run", ended)
-        collect(outputs, "tap", yield* tap.ended)
-        collect(outputs, "top", yield* top.ended)
+        Outputs.add(outputs, "run", ended)
+        Outputs.add(outputs, "tap", yield* tap.ended)
+        Outputs.add(outputs, "top", yield* top.ended)
         outputs.push(["/events of the status server", heard])
-        collectFiles(outputs, "run", cwd, given)
+        Outputs.files(outputs, "run", cwd, given)
 
-        console.log("T", performance.now())
         // What it left behind, through the commands that show it.
         const shown = [
           ["outbox", "status"],
@@ -391,29 +370,14 @@ console.log("T", performance.now())
           ["run", "--once", "--timeout", "2"]
         ]
         const command = (args: ReadonlyArray<string>) =>
-          Effect.map(Program.run(beside(args)), (ended) => collect(outputs, args.join(" "), ended))
+          Effect.map(Program.run(beside(args)), (ended) => Outputs.add(outputs, args.join(" "), ended))
         yield* Effect.forEach(shown, command, { concurrency: 3 })
         // The state file belongs to one at a time.
         yield* Effect.forEach(changing, command)
-        collectFiles(outputs, "the commands", cwd, given)
+        Outputs.files(outputs, "the commands", cwd, given)
 
-        console.log("T", performance.now())
-        //DEBUG
-        const { writeFileSync } = yield* Effect.promise(() => import("node:fs"))
-        outputs.forEach(([where, output], i) =>
-          writeFileSync(
-            `/tmp/x/P/out/${String(i).padStart(3, "0")}-${where.replaceAll(/[^\w.-]+/g, "_").slice(0, 60)}`,
-            output
-          )
-        )
-        writeFileSync(
-          "/tmp/x/P/out/leaks.json",
-          JSON.stringify(
-            [...outputs.flatMap(([where, output]) => canaries.find(where, output)), ...world.sent()],
-            null,
-            1
-          )
-        )
+        Outputs.judge(canaries, outputs, world.sent())
+
         // All of it has happened, else nothing is proved.
         for (const manner of Mirror.manners) {
           assert.isTrue(met(server).has(manner), `the server never answered by ${manner}`)
@@ -429,11 +393,6 @@ console.log("T", performance.now())
         assert.isAbove(world.collector.spans().length, 10)
         assert.isAbove(world.collector.metrics().size, 5)
         assert.isAbove(world.collector.logs().length, 10)
-        const text = (where: RegExp) =>
-          outputs
-            .filter(([name]) => where.test(name))
-            .map(([, output]) => output.toString("latin1"))
-            .join("\n")
         for (const [where, what] of [
           [/error of run/, "********"],
           [/output of tap/, "********"],
@@ -447,9 +406,8 @@ console.log("T", performance.now())
           [/output of dead-letters show 1/, "********"],
           [/output of explain good.1002.8001/, "RUNNING"]
         ] as const) {
-          assert.include(text(where), what, String(where))
+          assert.include(Outputs.text(outputs, where), what, String(where))
         }
-        judge(canaries, outputs, world.sent())
       }).pipe(Effect.scoped),
     120_000
   )

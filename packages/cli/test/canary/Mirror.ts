@@ -77,6 +77,8 @@ export const make = Effect.fnUntraced(function* (options: Options) {
           else answer(one, manner, options, response)
         })
       })
+      // Whoever asked may be gone before the answer.
+      created.on("connection", (socket) => socket.on("error", () => {}))
       // As a proxy: it lets nobody through, and says who asked.
       created.on("connect", (request, socket) => {
         const { headers, url = "" } = request
@@ -241,20 +243,21 @@ const raw = (response: Http.ServerResponse, text: string): void => {
 }
 
 const pass = (asked: Asked, options: Options, response: Http.ServerResponse): void => {
-  if (options.token !== undefined && /\/token$/.test(asked.path.split("?", 1)[0] ?? "")) {
+  if (options.token !== undefined && asked.path.split("?", 1)[0]?.endsWith("/token") === true) {
     response
       .writeHead(200, { "content-type": "application/json" })
       .end(JSON.stringify({ access_token: options.token, token_type: "Bearer", expires_in: 3600 }))
     return
   }
-  if (options.behind === undefined || asked.path.startsWith("/.well-known")) {
+  if (options.behind === undefined || asked.path.includes("/.well-known/")) {
     response.writeHead(404).end()
     return
   }
   const { host: _host, connection: _connection, ...headers } = asked.headers
   // Parameters that were added to everything are no concern of the fake.
   const url = new URL(asked.path, options.behind)
-  for (const name of [...url.searchParams.keys()]) if (/^planted/.test(name)) url.searchParams.delete(name)
+  const planted = Array.from(url.searchParams.keys()).filter((name) => name.startsWith("planted"))
+  for (const name of planted) url.searchParams.delete(name)
   const request = Http.request(url, { method: asked.method, headers }, (answer) => {
     response.writeHead(answer.statusCode ?? 500, answer.headers)
     answer.pipe(response)

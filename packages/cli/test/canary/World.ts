@@ -47,7 +47,9 @@ export const make = Effect.fnUntraced(function* (canaries: Canaries) {
     own: ReadonlyArray<string>,
     isPassing = true
   ) {
-    const behind = isPassing ? yield* NodeFakeDatabricks.serve(yield* FakeDatabricks.make({ token, jobs })) : undefined
+    const behind = isPassing
+      ? yield* NodeFakeDatabricks.serve(yield* FakeDatabricks.make({ token, jobs }))
+      : undefined
     const mirror = yield* Mirror.make({ next, behind, token, stranger: stranger.url })
     mirrors.push({ name: `workspace ${name}`, mirror, allowed: new Set([...common, ...own]) })
     return mirror
@@ -66,7 +68,11 @@ export const make = Effect.fnUntraced(function* (canaries: Canaries) {
     ...mirrors.flatMap(({ allowed, mirror, name }) =>
       mirror.asked().flatMap((asked) => {
         const { body, headers, method, path } = asked
-        const both = new Set([...allowed, ...[...allowed].map((id) => `${id}, changed`), "[[databricks.workspaces]] token, changed"])
+        const both = new Set([
+          ...allowed,
+          ...[...allowed].map((id) => `${id}, changed`),
+          "[[databricks.workspaces]] token, changed"
+        ])
         const all = canaries.find(`a request to ${name}`, JSON.stringify({ method, path, headers }), both)
         // What is posted to the server is no place for its own key either.
         const isPosted = name === "the server"
