@@ -29,12 +29,16 @@ export const tables = (
 }
 
 /**
- * Makes these settings, with the fake server's address and key, the ConfigProvider of what it is provided to.
+ * Makes these settings, with the fake server's address and key, the ConfigProvider of what it is provided to. As in a file, a
+ * key that is empty text counts as not set; within a list of tables (`[[databricks.workspaces]]`) it is for the field to
+ * say what that means.
  */
 export const layer = (overrides: Tables = {}): Layer.Layer<never, never, FakeObservability> =>
   Layer.unwrap(
     Effect.map(FakeObservability, (server) =>
-      ConfigProvider.layer(ConfigProvider.fromUnknown(tables(server, overrides)))
+      ConfigProvider.layer(
+        ConfigProvider.fromUnknown(withoutEmpty(tables(server, overrides)), { preserveEmptyStrings: true })
+      )
     )
   )
 
@@ -47,3 +51,14 @@ export const sources = (tables: Tables): Sources => ({
   precedence: "file",
   contents: Redacted.make({ tables, variables: new Map(), files: new Map(), fallbacks: [], env: {} })
 })
+
+// ---- private
+
+/** The tables without keys that are empty text. */
+const withoutEmpty = (tables: Tables): Tables =>
+  Object.fromEntries(
+    Object.entries(tables).map(([table, keys]) => [
+      table,
+      Object.fromEntries(Object.entries(keys).filter(([, value]) => value !== ""))
+    ])
+  )
