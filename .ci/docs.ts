@@ -23,7 +23,8 @@ let blocks = 0
 for (const page of pages) {
   const text = readFileSync(join(root, page), "utf8")
   for (const match of text.matchAll(/^```ts( ignore)?[^\n]*\n([\s\S]*?)^```/gm)) {
-    if (match[1] !== undefined) continue
+    // A block that names its file is compiled there, and compared with it by tutorial.ts.
+    if (match[1] !== undefined || match[2]?.startsWith("// packages/")) continue
     blocks += 1
     const line = text.slice(0, match.index).split("\n").length
     const name = `${page.replaceAll(/[^a-zA-Z0-9]+/g, "_")}_line_${line}.ts`
