@@ -30,7 +30,7 @@ import * as Host from "./Host.ts"
 import * as JobsApi from "./JobsApi.ts"
 import * as Outage from "./Outage.ts"
 import * as Overload from "./Overload.ts"
-import * as Run from "./RunRecord.ts"
+import * as RunRecord from "./RunRecord.ts"
 import * as Secrets from "./Secrets.ts"
 import * as TaskOutput from "./TaskOutput.ts"
 import * as Workspaces from "./Workspaces.ts"
@@ -59,9 +59,9 @@ export interface Query {
 export interface Page {
   /** When it was asked for: what it says was true then or later. */
   readonly observedAt: DateTime.Utc
-  readonly runs: ReadonlyArray<Run.Run>
+  readonly runs: ReadonlyArray<RunRecord.Run>
   /** Those that could not be read. The others are not affected. */
-  readonly malformed: ReadonlyArray<Run.Malformed>
+  readonly malformed: ReadonlyArray<RunRecord.Malformed>
   /** Why the list ends too early here (its pages go round in circles, or do not end); absent otherwise. */
   readonly cutShort?: string
 }
@@ -75,10 +75,10 @@ export class Databricks extends Context.Service<
     /** The pages of the list of runs, in the service's order, each asked for when the one before was taken. */
     readonly listRuns: (query: Query) => Stream.Stream<Page, DatabricksError.DatabricksError>
     /** One run (or the run of one task) with all its tasks and its history of repairs. */
-    readonly getRun: (id: Run.RunId) => Effect.Effect<Observed, DatabricksError.DatabricksError>
+    readonly getRun: (id: RunRecord.RunId) => Effect.Effect<Observed, DatabricksError.DatabricksError>
     /** The output of one attempt of a task. The run of a job with several tasks has none, and is Refused. */
     readonly getOutput: (
-      id: Run.RunId
+      id: RunRecord.RunId
     ) => Effect.Effect<TaskOutput.TaskOutput, DatabricksError.DatabricksError>
   }
 >()("@observability-agents/agent-databricks/Databricks") {
@@ -114,7 +114,7 @@ export type Workspace = Pick<
 /** A run and when it was asked for. */
 export interface Observed {
   readonly observedAt: DateTime.Utc
-  readonly run: Run.Run
+  readonly run: RunRecord.Run
 }
 
 /**
@@ -191,7 +191,7 @@ export const make = (options: {
           })
           const runs = body["runs"] ?? []
           if (!Array.isArray(runs)) return yield* invalid("`runs` is not a list")
-          const [readable, malformed] = Arr.partition(runs, (run) => Run.decode(run, hide))
+          const [readable, malformed] = Arr.partition(runs, (run) => RunRecord.decode(run, hide))
           const next = nextToken(body)
           const page: Page = { observedAt, runs: readable, malformed }
           if (next === undefined) return [[page], Option.none()] as const
@@ -213,7 +213,7 @@ export const make = (options: {
     return Stream.suspend(() => pages(new Set())).pipe(Stream.withSpan("Databricks.listRuns"))
   }
 
-  const getRun = Effect.fn("Databricks.getRun")(function* (id: Run.RunId) {
+  const getRun = Effect.fn("Databricks.getRun")(function* (id: RunRecord.RunId) {
     const observedAt = yield* DateTime.now
     const page = Effect.fnUntraced(function* (token: string | undefined) {
       const { body, invalid } = yield* ask(
@@ -222,7 +222,7 @@ export const make = (options: {
         id
       )
       // Pages after the first need not repeat the id.
-      return yield* Result.match(Run.decode({ run_id: id, ...body }, hide), {
+      return yield* Result.match(RunRecord.decode({ run_id: id, ...body }, hide), {
         onFailure: ({ problem }) => Effect.fail(invalid(problem)),
         onSuccess: (run) => Effect.succeed({ run, next: nextToken(body), invalid })
       })
@@ -236,7 +236,7 @@ export const make = (options: {
       }
       seen.add(next)
       const further = yield* page(next)
-      run = Run.merge(run, further.run)
+      run = RunRecord.merge(run, further.run)
       next = further.next
     }
     // All of its pages are here.
@@ -244,7 +244,7 @@ export const make = (options: {
     return { observedAt, run: whole }
   })
 
-  const getOutput = Effect.fn("Databricks.getOutput")(function* (id: Run.RunId) {
+  const getOutput = Effect.fn("Databricks.getOutput")(function* (id: RunRecord.RunId) {
     const { body } = yield* ask(JobsApi.endpoints.output, { run_id: id }, id)
     return TaskOutput.decode(body)
   })

@@ -5,8 +5,8 @@
  * Databricks ──► list runs (Loop.periodic) ──► Channel of Polls ──► track runs (Loop.receive) ──► Outbox
  * ```
  *
- * One sweep per period reads all active runs and all that were started lately ({@link Sweep}); the RunTracker tells what is
- * new and commits it together with how far was read. The rest (sending, heartbeat, health) is the framework's.
+ * One sweep per period reads all active runs and all that ended lately ({@link Sweep}); the RunTracker tells what is new and
+ * commits it together with how far was read. The rest (sending, heartbeat, health) is the framework's.
  *
  * Each workspace has all of that for itself: connections, Loops, a Channel, and a place in the state store. What goes wrong
  * with one (an outage, a token that ran out, answers that take minutes) never delays another.

@@ -105,6 +105,7 @@ export const fields: Readonly<Partial<Record<Name, string>>> = {
   azure_client_id: "azureClientId",
   azure_client_secret: "azureClientSecret",
   azure_tenant_id: "azureTenantId",
+  azure_environment: "azureEnvironment",
   azure_workspace_resource_id: "azureWorkspaceResourceId",
   account_id: "accountId",
   workspace_id: "workspaceId",
@@ -181,10 +182,15 @@ export const AUTHORITY = "https://login.microsoftonline.com"
 
 /** The sign-in host of the Azure cloud that `ARM_ENVIRONMENT` names, or else that the workspace's address belongs to. */
 export const authority = (host: string, environment?: string): string => {
-  const named = environment?.toLowerCase().replaceAll(/[^a-z]/g, "") ?? ""
-  const cloud = ENVIRONMENTS.find(({ names }) => names.includes(named))?.cloud ?? Host.cloudOf(host)
+  const cloud = cloudNamed(environment) ?? Host.cloudOf(host)
   return cloud === "azure-us" ? AUTHORITY_US : cloud === "azure-cn" ? AUTHORITY_CN : AUTHORITY
 }
+
+/** Whether this names a cloud of Azure that is known: in the words of `ARM_ENVIRONMENT`, or of Azure's own tools. */
+export const isEnvironment = (word: string): boolean => cloudNamed(word) !== undefined
+
+/** What {@link isEnvironment} accepts, in words. */
+export const ENVIRONMENTS_EXPECTED = 'one of "public", "usgovernment", "china"'
 
 /** The credentials of a kind for a workspace; none where something is missing, which {@link decide} tells of. */
 export const credentials = (
@@ -234,6 +240,11 @@ const ENVIRONMENTS: ReadonlyArray<{ readonly cloud: Host.Cloud; readonly names: 
   { cloud: "azure-us", names: ["usgovernment", "usgov", "azureusgovernment"] },
   { cloud: "azure-cn", names: ["china", "azurechinacloud"] }
 ]
+
+const cloudNamed = (word = ""): Host.Cloud | undefined => {
+  const letters = word.toLowerCase().replaceAll(/[^a-z]/g, "")
+  return ENVIRONMENTS.find(({ names }) => names.includes(letters))?.cloud
+}
 
 const SUPPORTED = allKinds.map((kind) => `"${kind}"`).join(", ")
 

@@ -126,7 +126,9 @@ const refusal = (answer: Answer, json: Result.Result<unknown, string>, runId: st
   if (status === 401 || status === 403 || ACCESS_CODES.has(code ?? "") || ACCESS_WORDS.test(words)) {
     return new Unauthorized(details)
   }
-  if (isGone(status, json, words, runId)) return new NotFound(details)
+  if (isGone(status, code, words, runId)) return new NotFound(details)
+  // A word of the Jobs API about something else, and no other page.
+  if (code === MISSING && Result.isSuccess(json)) return new Refused(details)
   if (status === 404 || (status >= 200 && status < 300)) {
     const what = status === 404 ? "there is no Jobs API at this address" : "an error report instead of data"
     return new Invalid({ status, words: `${what}: ${details.words}`, answer: beginning(answer) })
@@ -137,24 +139,33 @@ const refusal = (answer: Answer, json: Result.Result<unknown, string>, runId: st
 }
 
 /**
- * Whether Databricks says that the run does not exist. It answers 404 or 400; but so do gateways, and Databricks itself about
- * other things that do not exist, and a run taken for deleted is never asked for again.
+ * Whether Databricks says that this run does not exist. It answers 404 or 400; but so do gateways, and Databricks itself about
+ * other things that do not exist (a workspace, a job), and a run taken for deleted is never asked for again. So the words
+ * have to be about the run: they name it, or, with the code for it, they speak of a run and of nothing else.
  */
 const isGone = (
   status: number,
-  json: Result.Result<unknown, string>,
+  code: string | undefined,
   words: string,
   runId: string | undefined
-): boolean =>
-  (Result.isSuccess(json) &&
-    isRecord(json.success) &&
-    json.success["error_code"] === "RESOURCE_DOES_NOT_EXIST") ||
-  ((status === 404 || status === 400) &&
-    runId !== undefined &&
-    new globalThis.RegExp(
-      `\\bRun:? ["']?${RegExp.escape(runId)}["']? (?:[^.;]* )?(?:does not|doesn't) exist`,
-      "i"
-    ).test(words))
+): boolean => {
+  if (runId === undefined) return false
+  const id = RegExp.escape(runId)
+  return (
+    (code === MISSING &&
+      new globalThis.RegExp(`^(?:${NO_RUN}|No such run[.!]?$)`.replaceAll("ID", id), "i").test(words)) ||
+    ((status === 404 || status === 400) &&
+      new globalThis.RegExp(`\\bRun:? ["']?${id}["']? (?:[^.;]* )?(?:does not|doesn't) exist`, "i").test(
+        words
+      ))
+  )
+}
+
+/** `The run with id 5 was not found`, `Run does not exist`. */
+const NO_RUN = `(?:The |This )?(?:requested )?run(?: with)?(?: the)?(?: run)?(?: ?id)?:?(?: ["'\\[]?ID["'\\]]?)? (?:does not exist|doesn't exist|(?:was |could |can )?not (?:be )?found|cannot be found)`
+
+/** The code for what does not exist, be it a run or something else. */
+const MISSING = "RESOURCE_DOES_NOT_EXIST"
 
 const unusable = (answer: Answer, json: Result.Result<unknown, string>): Reason => {
   const { status } = answer

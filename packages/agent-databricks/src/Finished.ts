@@ -9,6 +9,17 @@
  * - If runs descend by their end, what was read is all that ended since.
  * - If they descend by their start, it is all that began since, as a filter by start would have given it.
  * - If they do neither, that is remembered for an hour, and the list is read with the filter instead.
+ *
+ * What is known of the order, and what changes that:
+ *
+ * | known | is read | by its end | becomes |
+ * |---|---|---|---|
+ * | `unknown`: at first; the runs so far could stand in either order | yes | no | `end`, once a page descends by the end and not by the start |
+ * | `end`: the last one to end comes first | yes | yes | `other`, where a page is out of order or three runs in succession stand elsewhere |
+ * | `other`: neither of the two | not for an hour | no | `unknown` or `end`, by the first page after that hour |
+ *
+ * How far it was read counts only when the sweep's cursor was committed: `end` opens that question, `promise` notes the
+ * cursor that answers it, and `confirm`, at the beginning of the next sweep, keeps the reading or takes it back.
  */
 import * as Duration from "effect/Duration"
 import type { Run } from "./RunRecord.ts"

@@ -7,6 +7,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Databricks, Observed } from "./Databricks.ts"
+import type { DatabricksError } from "./DatabricksError.ts"
 import { RunId } from "./RunRecord.ts"
 import type { Watch } from "./Watch.ts"
 
@@ -16,6 +17,9 @@ const GONE_MILLIS = 60_000
 
 /** How long a run that was taken for gone is asked for now and then. */
 const LOST_MILLIS = 86_400_000
+
+/** A run that cannot be read is warned of once in this time, however often it is asked for. */
+const QUIET_MILLIS = 3_600_000
 
 /** The runs of one workspace that vanished. */
 export interface Gone {
@@ -34,6 +38,8 @@ export interface Questions {
 /** Makes the memory of one workspace. */
 export const make = (databricks: Pick<Databricks["Service"], "getRun">, watch: Watch): Gone => {
   let suspects: ReadonlyMap<string, Suspicion> = new Map()
+  /** When a run was warned of that cannot be read. */
+  const warned = new Map<string, number>()
 
   const begin = (): Questions => {
     const suspected = suspects
@@ -64,19 +70,26 @@ export const make = (databricks: Pick<Databricks["Service"], "getRun">, watch: W
       ).pipe(Effect.annotateLogs({ run: tracked.run.key, sweeps: suspicion.sweeps }))
     })
 
+    /** It may be unreadable for good: its job may not be visible to these credentials any more. */
+    const warn = Effect.fnUntraced(function* (tracked: TrackedRun.TrackedRun, error: DatabricksError) {
+      const now = DateTime.toEpochMillis(yield* DateTime.now)
+      for (const [key, at] of warned) if (Math.abs(now - at) >= QUIET_MILLIS) warned.delete(key)
+      if (warned.has(tracked.key)) return
+      warned.set(tracked.key, now)
+      yield* Effect.logWarning("A run that is no longer listed could not be read; it is tried again").pipe(
+        Effect.annotateLogs({ run: tracked.run.key, reason: error.message })
+      )
+    })
+
     const ask = (tracked: TrackedRun.TrackedRun) =>
       databricks.getRun(RunId.make(tracked.run.key)).pipe(
         Effect.asSome,
         Effect.catchReason("DatabricksError", "NotFound", () =>
           Effect.as(miss(tracked), Option.none<Observed>())
         ),
+        Effect.tap(() => Effect.sync(() => warned.delete(tracked.key))),
         Effect.catchTag("DatabricksError", (error) =>
-          Effect.as(
-            Effect.logWarning("A run that is no longer listed could not be read; it is tried again").pipe(
-              Effect.annotateLogs({ run: tracked.run.key, reason: error.message })
-            ),
-            Option.none<Observed>()
-          )
+          Effect.as(warn(tracked, error), Option.none<Observed>())
         )
       )
 

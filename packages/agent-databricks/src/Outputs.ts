@@ -1,7 +1,8 @@
 /**
  * What is asked for single tasks, because no list has it: the output of an attempt (why it failed, what it gave back), and the
  * iterations of a for-each task. Each is a request of its own, so each is asked for once, and a sweep asks for no more
- * than its budget allows.
+ * than its budget allows. Of an answer only a {@link Digest} is kept; once it was told, only the first line of the error; and once its
+ * run is not looked at any more, nothing.
  *
  * What exceeds the budget waits for the next sweep, and the run with it, so that the reason stands before the end. After
  * a few sweeps the state's own words stand in, for a failure must not wait for ever.
@@ -12,9 +13,10 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Databricks } from "./Databricks.ts"
 import type { DatabricksError } from "./DatabricksError.ts"
+import * as Digest from "./Digest.ts"
 import * as ForEach from "./ForEach.ts"
 import * as Run from "./Run.ts"
-import { hasEnded } from "./Snapshots.ts"
+import * as RunPhase from "./RunPhase.ts"
 import type * as RunRecord from "./RunRecord.ts"
 import type { TaskOutput } from "./TaskOutput.ts"
 
@@ -53,12 +55,14 @@ export const MAX_WAITS = 3
 
 /** Makes the memory of one workspace. */
 export const make = ({ budget, databricks, iterations, results }: Options): Outputs => {
-  const outputs = memory<TaskOutput>(1000)
-  const parts = memory<ReadonlyArray<RunRecord.RunTask>>(50)
+  const outputs = memory(MAX_OUTPUTS, Digest.sizeOf)
+  const parts = memory(MAX_PARTS, Digest.sizeOfIterations)
   let left = budget
   let sweep = 0
   let warnedIn = 0
   const waits = new Map<string, { count: number; sweep: number }>()
+  /** In which sweep a run was looked at last. */
+  const reads = new Map<string, number>()
 
   /** Answers `Waits` where the budget is used up. */
   const ask = Effect.fnUntraced(function* <A>(
@@ -70,7 +74,7 @@ export const make = ({ budget, databricks, iterations, results }: Options): Outp
     },
     request: Effect.Effect<A, DatabricksError>
   ) {
-    const { id, known } = about
+    const { id, known, run } = about
     if (known.has(id)) return known.get(id)
     if (left <= 0) {
       if (!about.patient) return undefined
@@ -79,12 +83,12 @@ export const make = ({ budget, databricks, iterations, results }: Options): Outp
         waits.set(id, { count, sweep })
         return Waits
       }
-      known.set(id, undefined)
+      known.set(id, undefined, run)
       if (warnedIn !== sweep) {
         warnedIn = sweep
         yield* Effect.logWarning(
           "More tasks failed than outputs may be read; the words of their states stand in. Raise output_requests of [databricks]"
-        ).pipe(Effect.annotateLogs({ run: about.run, outputRequests: budget }))
+        ).pipe(Effect.annotateLogs({ run, outputRequests: budget }))
       }
       return undefined
     }
@@ -92,17 +96,17 @@ export const make = ({ budget, databricks, iterations, results }: Options): Outp
     waits.delete(id)
     const answer = yield* Effect.result(request)
     if (Result.isSuccess(answer)) {
-      if (about.patient) known.set(id, answer.success)
+      if (about.patient) known.set(id, answer.success, run)
       return answer.success
     }
     const { message, reason } = answer.failure
     if (reason._tag === "Refused" || reason._tag === "NotFound") {
       // There is none, and asking again would not help.
-      known.set(id, undefined)
+      known.set(id, undefined, run)
     } else {
       yield* Effect.logWarning(
         "What a task left behind could not be read; the words of its state stand in"
-      ).pipe(Effect.annotateLogs({ run: about.run, taskRun: id, reason: message }))
+      ).pipe(Effect.annotateLogs({ run, taskRun: id, reason: message }))
     }
     return undefined
   })
@@ -115,7 +119,10 @@ export const make = ({ budget, databricks, iterations, results }: Options): Outp
       const id = task.run_id
       if (id === undefined || Run.wantsOutput(task, { results }) === undefined) return
       const about = { run: run.run_id, id, known: outputs, patient: true }
-      const answer = yield* ask(about, databricks.getOutput(id))
+      const answer = yield* ask(
+        about,
+        Effect.map(databricks.getOutput(id), (all) => Digest.ofOutput(all, { kind: task.kind, results }))
+      )
       if (answer === Waits) isComplete = false
       else if (answer !== undefined) found.set(id, answer)
     })
@@ -123,15 +130,32 @@ export const make = ({ budget, databricks, iterations, results }: Options): Outp
       const id = task.run_id
       if (id === undefined || !Run.wantsIterations(task, { iterations })) return
       // While it runs there is more every time, and what is not read now is read in the next sweep.
-      const patient = hasEnded(task)
+      const patient = RunPhase.hasEnded(task)
       const answer = yield* ask(
         { run: run.run_id, id, known: parts, patient },
-        Effect.map(databricks.getRun(id), (observed) => observed.run.iterations)
+        Effect.map(databricks.getRun(id), (observed) =>
+          Digest.ofIterations(observed.run.iterations, { tasks: iterations === "tasks" })
+        )
       )
       if (answer === Waits) isComplete = false
       else if (answer !== undefined) inner.set(id, answer)
     })
-    const news = run.tasks.filter((task) => known === undefined || !isTold(known, task))
+    /** Of what was told, the failure of the run will name the error once more. */
+    const remind = (id: RunRecord.RunId) => {
+      const answer = outputs.get(id)
+      if (answer !== undefined) {
+        const brief = Digest.brief(answer)
+        outputs.set(id, brief, run.run_id)
+        found.set(id, brief)
+      }
+      parts.drop(id)
+    }
+    reads.set(run.run_id, sweep)
+    const news: Array<RunRecord.RunTask> = []
+    for (const task of run.tasks) {
+      if (known === undefined || !isTold(known, task)) news.push(task)
+      else if (task.run_id !== undefined) remind(task.run_id)
+    }
     yield* Effect.forEach(news, within, { concurrency: CONCURRENCY, discard: true })
     const failed = Array.from(inner.values()).flatMap((each) =>
       each.filter(hasFailed).slice(0, ForEach.MAX_FAILURES)
@@ -149,6 +173,8 @@ export const make = ({ budget, databricks, iterations, results }: Options): Outp
       for (const [id, wait] of waits) if (wait.sweep < sweep) waits.delete(id)
       sweep += 1
       left = budget
+      for (const [run, last] of reads) if (last < sweep - MAX_ABSENCE) reads.delete(run)
+      for (const answers of [outputs, parts]) answers.retain((run) => reads.has(run))
     },
     read
   }
@@ -158,25 +184,52 @@ export const make = ({ budget, databricks, iterations, results }: Options): Outp
 
 const Waits = Symbol("waits")
 
-/** Answers, the latest so many. That there was none is an answer, too. */
+/** How many answers are remembered at most, and how many characters of them all together. */
+const MAX_OUTPUTS = { answers: 1000, characters: 16_000_000 }
+const MAX_PARTS = { answers: 50, characters: 8_000_000 }
+
+/** What was asked for a run that is in no list any more is kept for so many sweeps. */
+const MAX_ABSENCE = 10
+
+/** Answers, by the id of the attempt. That there was none is an answer, too. When it is full, the oldest go. */
 interface Memory<A> {
   readonly has: (id: string) => boolean
   readonly get: (id: string) => A | undefined
-  readonly set: (id: string, answer: A | undefined) => void
+  readonly set: (id: string, answer: A | undefined, run: string) => void
+  readonly drop: (id: string) => void
+  /** Drops the answers about all other runs. */
+  readonly retain: (isKept: (run: string) => boolean) => void
 }
 
-const memory = <A>(capacity: number): Memory<A> => {
-  const answers = new Map<string, A | undefined>()
+const memory = <A>(
+  max: { readonly answers: number; readonly characters: number },
+  sizeOf: (answer: A) => number
+): Memory<A> => {
+  const entries = new Map<
+    string,
+    { readonly answer: A | undefined; readonly run: string; readonly size: number }
+  >()
+  let total = 0
+  const drop = (id: string) => {
+    total -= entries.get(id)?.size ?? 0
+    entries.delete(id)
+  }
   return {
-    has: (id) => answers.has(id),
-    get: (id) => answers.get(id),
-    set: (id, answer) => {
-      answers.delete(id)
-      answers.set(id, answer)
-      for (const oldest of answers.keys()) {
-        if (answers.size <= capacity) break
-        answers.delete(oldest)
+    has: (id) => entries.has(id),
+    get: (id) => entries.get(id)?.answer,
+    set: (id, answer, run) => {
+      drop(id)
+      const size = answer === undefined ? 0 : sizeOf(answer)
+      entries.set(id, { answer, run, size })
+      total += size
+      for (const oldest of entries.keys()) {
+        if (entries.size <= max.answers && total <= max.characters) break
+        drop(oldest)
       }
+    },
+    drop,
+    retain: (isKept) => {
+      for (const [id, { run }] of entries) if (!isKept(run)) drop(id)
     }
   }
 }

@@ -13,9 +13,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Observed, Page } from "./Databricks.ts"
 import type { Filter } from "./Filter.ts"
+import type { Floor } from "./Floor.ts"
 import * as RunPhase from "./RunPhase.ts"
 import type * as RunRecord from "./RunRecord.ts"
-import * as Snapshots from "./Snapshots.ts"
+import type * as Snapshots from "./Snapshots.ts"
 import type { Watch } from "./Watch.ts"
 
 /** With what a sweep works. */
@@ -29,8 +30,8 @@ export interface Options {
   readonly send: (snapshots: ReadonlyArray<RunSnapshot.RunSnapshot>) => Effect.Effect<void>
   readonly window: Window.Window
   readonly checkpoint: Outbox.Checkpoint
-  /** What had ended before is not told. */
-  readonly floor: DateTime.Utc | undefined
+  /** Whether the run had ended before the workspace was observed, so that it is not told. */
+  readonly floor: Floor
   /** Whether only runs that were active in the Window are told. */
   readonly isBackfill: boolean
 }
@@ -67,12 +68,10 @@ export const make = (options: Options): Round => {
   let batch: Array<RunSnapshot.RunSnapshot> = []
 
   const isNews = (run: RunRecord.Run): boolean => {
-    if (!Snapshots.hasEnded(run)) return true
+    if (!RunPhase.hasEnded(run)) return true
     const tracked = byRun.get(run.run_id)
     const end = RunPhase.time(run.end_time)
-    if (tracked === undefined) {
-      return floor === undefined || end === undefined || DateTime.isGreaterThanOrEqualTo(end, floor)
-    }
+    if (tracked === undefined) return !floor(run.run_id, end)
     return (
       !TrackedRun.isClosed(tracked) ||
       // Its end was not Databricks' word: that one is still to be told, whatever its time.
@@ -85,7 +84,7 @@ export const make = (options: Options): Round => {
     !options.isBackfill ||
     Backfill.wasActiveIn(window, {
       startedAt: RunPhase.time(run.start_time),
-      endedAt: Snapshots.hasEnded(run) ? RunPhase.time(run.end_time) : undefined
+      endedAt: RunPhase.hasEnded(run) ? RunPhase.time(run.end_time) : undefined
     })
 
   const pass = Effect.fnUntraced(function* (snapshot: RunSnapshot.RunSnapshot) {
@@ -100,11 +99,16 @@ export const make = (options: Options): Round => {
     const { run } = observed
     const tracked = byRun.get(run.run_id)
     const made = yield* snapshots.of(observed, tracked)
-    if (made._tag === "Snapshot") yield* pass(made.snapshot)
+    if (made._tag === "Snapshot") {
+      for (const past of made.past) yield* pass(past)
+      return yield* pass(made.snapshot)
+    }
     if (made._tag === "Unreadable") problems.push(made.problem)
+    // Nothing can be told of it yet. But no list need show it when it ends, so it is followed from now on.
+    if (tracked === undefined && active.has(run.run_id)) yield* pass(snapshots.pending(observed))
     if (made._tag !== "Waits") return
     if (tracked !== undefined) watch.confirm(tracked)
-    else if (Snapshots.hasEnded(run)) held = Math.min(held ?? Number.POSITIVE_INFINITY, run.start_time ?? 0)
+    else if (RunPhase.hasEnded(run)) held = Math.min(held ?? Number.POSITIVE_INFINITY, run.start_time ?? 0)
   })
 
   const takePage = Effect.fnUntraced(function* (page: Page, isWanted: (run: RunRecord.Run) => boolean) {
@@ -122,7 +126,7 @@ export const make = (options: Options): Round => {
 
   /** Active runs were told by the first list; what stands in two lists of ended runs is told once. */
   const isFurther = (run: RunRecord.Run): boolean => {
-    if (!Snapshots.hasEnded(run)) return !active.has(run.run_id)
+    if (!RunPhase.hasEnded(run)) return !active.has(run.run_id)
     if (ended.has(run.run_id)) return false
     ended.add(run.run_id)
     return true
@@ -162,7 +166,7 @@ export const make = (options: Options): Round => {
 
 // ---- private
 
-/** At once, so that the workspace's limit of 30 requests per second is left to others. */
+/** How many runs are read at once. How many requests that makes per second is the request budget's affair. */
 const CONCURRENCY = 4
 
 /** Snapshots that go on together. More would only wait in memory. */

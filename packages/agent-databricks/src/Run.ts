@@ -16,12 +16,9 @@ import type { TaskOutput } from "./TaskOutput.ts"
 import * as TestResults from "./TestResults.ts"
 
 export { attempt, decode, merge, RunId } from "./RunRecord.ts"
-export type { Malformed, Run, RunTask } from "./RunRecord.ts"
-export { isCancelled, isTerminal, phase, time } from "./RunPhase.ts"
+export type { Malformed, Run } from "./RunRecord.ts"
+export { time } from "./RunPhase.ts"
 export { ERROR_KEY } from "./RunMessages.ts"
-
-/** What `runs/get-output` says of a task. */
-export type { TaskOutput as TaskError } from "./TaskOutput.ts"
 
 /** What the agent calls Databricks' runs on the server. */
 export const TOOL = "databricks"
@@ -102,8 +99,8 @@ export const wantsIterations = (
 }
 
 /**
- * Whether a run that was not known has been repaired, as far as can be told from an answer without the history of repairs: a
- * task was run more often than by its own retries.
+ * Whether a run whose end was not told has been repaired, as far as can be told from an answer without the history of repairs:
+ * a task was run more often than by its own retries.
  */
 export const wantsHistory = (run: RunRecord.Run): boolean =>
   run.repair_history === undefined &&
@@ -195,12 +192,23 @@ const taskSnapshots = (
     ...(RunRetry.willRetry(task, run) ? { willRetry: true } : {})
   }
   if (options.iterationTasks !== true || iterations === undefined) return [parent]
-  const parts = ForEach.identify(task, iterations).flatMap(({ attempt, iteration, key }) => {
+  const named = ForEach.identify(task, iterations)
+  const parts = named.flatMap(({ attempt, iteration, key }) => {
     const snapshot = taskSnapshot(iteration, run, outputOf(iteration), options)
-    // When the whole task is tried again, its iterations begin to count anew.
-    return snapshot === undefined
-      ? []
-      : [{ ...snapshot, key, attempt: RunRecord.attempt(task) * ATTEMPTS_OF_ITERATION + attempt }]
+    if (snapshot === undefined) return []
+    const own = named.filter((other) => other.key === key).map((other) => other.iteration)
+    return [
+      {
+        ...snapshot,
+        key,
+        // When the whole task is tried again, its iterations begin to count anew.
+        attempt: RunRecord.attempt(task) * ATTEMPTS_OF_ITERATION + attempt,
+        // Nothing is tried again within a task that has ended.
+        ...(!RunPhase.hasEnded(task) && RunRetry.willRetry(iteration, { ...run, tasks: own })
+          ? { willRetry: true }
+          : {})
+      }
+    ]
   })
   return [parent, ...parts]
 }

@@ -38,7 +38,7 @@ export const ofRun = (
         message(
           runErrorKey(run),
           "ERROR",
-          wordsOf(run) ?? "The run failed; Databricks gives no reason.",
+          wordsOf(run) ?? without(run, "run"),
           failedTasks(run, outputOf),
           run.end_time
         )
@@ -69,7 +69,7 @@ export const failure = (
   return message(
     key,
     "ERROR",
-    `${prefix}${error ?? words ?? "The task failed; Databricks gives no reason."}`,
+    `${prefix}${error ?? words ?? without(task, "task")}`,
     TaskOutput.detailsOf(output) ?? (error === undefined ? undefined : words),
     task.end_time
   )
@@ -93,7 +93,13 @@ export const message = (
 
 /** What the state itself says. */
 const wordsOf = (of: RunPhase.Standing): string | undefined =>
-  TaskOutput.clean(of.status?.termination_details?.message) ?? TaskOutput.clean(of.state?.state_message)
+  TaskOutput.excerpt(of.status?.termination_details?.message) ?? TaskOutput.excerpt(of.state?.state_message)
+
+/** What is said where nobody says anything: the code. */
+const without = (of: RunPhase.Standing, noun: string): string => {
+  const word = RunPhase.outcomeWord(of)?.slice(0, 100)
+  return `The ${noun} ${word === undefined ? "failed" : `ended with ${word}`}; Databricks gives no reason.`
+}
 
 /** A repaired run can fail again, which is another failure of the same run. */
 const runErrorKey = ({ end_time }: RunRecord.Run): string =>

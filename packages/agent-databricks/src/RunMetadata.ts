@@ -78,6 +78,10 @@ export const ofTask = (
   })
 }
 
+/** A span of time in milliseconds, as the service tells it; `undefined` for what cannot be one (negative, longer than a year). */
+export const span = (millis: number | undefined): number | undefined =>
+  millis === undefined || millis < 0 || millis > MAX_MILLIS ? undefined : millis
+
 // ---- private
 
 const shared = (of: Omit<RunRecord.RunTask, "task_key" | "run_id" | "description">) => {
@@ -92,13 +96,16 @@ const shared = (of: Omit<RunRecord.RunTask, "task_key" | "run_id" | "description
       of.status?.queue_details?.code ??
       of.status?.queue_details?.message ??
       (of.state?.queue_reason || undefined),
-    queue_duration_ms: of.queue_duration,
-    setup_duration_ms: of.setup_duration || undefined,
-    execution_duration_ms: of.execution_duration || undefined,
-    cleanup_duration_ms: of.cleanup_duration || undefined,
-    run_duration_ms: of.run_duration
+    queue_duration_ms: span(of.queue_duration),
+    setup_duration_ms: span(of.setup_duration) || undefined,
+    execution_duration_ms: span(of.execution_duration) || undefined,
+    cleanup_duration_ms: span(of.cleanup_duration) || undefined,
+    run_duration_ms: span(of.run_duration)
   })
 }
+
+/** A longer span is none: the service's documentation has a time where a span belongs, and so may its answers. */
+const MAX_MILLIS = 366 * 86_400_000
 
 /** The service writes 0 where there is no run or job. */
 const id = (value: string | undefined): string | undefined => (value === "0" ? undefined : value)

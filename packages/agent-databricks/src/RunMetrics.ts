@@ -11,7 +11,7 @@
  * Databricks writes 0 for the set-up and execution of a run with several tasks: these are left out, not told as 0.
  */
 import type * as RunSnapshot from "@observability-agents/core/RunSnapshot"
-import { defined } from "./RunMetadata.ts"
+import { defined, span } from "./RunMetadata.ts"
 import * as RunPhase from "./RunPhase.ts"
 import type * as RunRecord from "./RunRecord.ts"
 
@@ -38,9 +38,6 @@ export const ofTask = (
 
 // ---- private
 
-/** A longer span is none: the service's documentation has a time where a span belongs, and so may its answers. */
-const MAX_MILLIS = 366 * 86_400_000
-
 const metrics = (
   noun: "run" | "task",
   of: Timed,
@@ -55,8 +52,9 @@ const metrics = (
     ["execution", of.execution_duration || undefined]
   ] as const
   const timestamp = RunPhase.time(of.end_time)
-  return values.flatMap(([name, millis]) => {
-    if (millis === undefined || millis < 0 || millis > MAX_MILLIS) return []
+  return values.flatMap(([name, told]) => {
+    const millis = span(told)
+    if (millis === undefined) return []
     const metric = `${noun}_${name}_seconds`
     const key = noun === "run" && timestamp !== undefined ? `${metric}-${of.end_time}` : metric
     return [{ key, metric, value: millis / 1000, ...defined({ timestamp }) }]

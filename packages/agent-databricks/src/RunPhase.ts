@@ -20,7 +20,7 @@ export type Standing = Pick<
 >
 
 /** What an outcome means, before it is known whether the run or task had begun. */
-export type Outcome = Exclude<RunSnapshot.Phase, "Pending" | "Running"> | "Cancelled"
+export type Outcome = Exclude<RunSnapshot.Phase, "Pending" | "Running"> | "Cancelled" | "TimedOut"
 
 /** A line of a table: words of Databricks that mean the same. */
 export interface Row<Meaning> {
@@ -59,11 +59,11 @@ export const outcomes: ReadonlyArray<Row<Outcome>> = [
     ]
   },
   { meaning: "Cancelled", words: ["CANCELED", "USER_CANCELED", "EVICTED"] },
+  { meaning: "TimedOut", words: ["TIMEDOUT"] },
   {
     meaning: "Failed",
     words: [
       "FAILED",
-      "TIMEDOUT",
       "RUN_EXECUTION_ERROR",
       "INTERNAL_ERROR",
       "CLIENT_ERROR",
@@ -101,7 +101,8 @@ export const lifeCycleOutcomes: ReadonlyArray<Row<Outcome>> = [
  * table, so that the run stays as it was known.
  *
  * - What is called skipped after it had begun to run (a start, and a setup or execution time) has Failed.
- * - What was cancelled before it had a start (a time of 0) is Skipped: it never ran.
+ * - What was cancelled, or ran out of time, before it had a start (a time of 0, or none) is Skipped: it never ran. Of a task
+ *   that did not begin before its run timed out, 2.2 has the code of what was cancelled, and 2.1 only TIMEDOUT.
  * - An outcome by a word that is not in the table, with an end time, is CompletedWithWarnings: it must not count as running
  *   for ever, and nobody knows whether it succeeded.
  * - It has ended and nothing tells how: it is Running until that is told.
@@ -117,7 +118,8 @@ export const phase = (standing: Standing): RunSnapshot.Phase | undefined => {
     case "Skipped":
       return hasRun(standing) ? "Failed" : "Skipped"
     case "Cancelled":
-      return standing.start_time === 0 ? "Skipped" : "Failed"
+    case "TimedOut":
+      return hasStart(standing) ? "Failed" : "Skipped"
     default:
       return outcome
   }
@@ -143,8 +145,21 @@ export const isCancelled = (standing: Standing): boolean =>
 export const isTimedOut = (standing: Standing): boolean =>
   outcomeWords(standing).some((word) => word === "TIMEDOUT")
 
+/** The word that says best how it ended: TIMEDOUT, else the code, type or result, else the life cycle where that tells it. */
+export const outcomeWord = (standing: Standing): string | undefined =>
+  isTimedOut(standing)
+    ? "TIMEDOUT"
+    : (outcomeWords(standing).find((word) => word !== undefined && word.trim() !== "") ??
+      lifeCycleWords(standing).find((word) => word !== undefined && LIFE_CYCLE_OUTCOME.has(word)))
+
 /** Whether it is over, whatever the outcome. */
 export const isTerminal = (phase: RunSnapshot.Phase): boolean => phase !== "Pending" && phase !== "Running"
+
+/** Whether the run or task is over, as far as its words are known. */
+export const hasEnded = (standing: Standing): boolean => {
+  const now = phase(standing)
+  return now !== undefined && isTerminal(now)
+}
 
 /** A point in time, or `undefined` for Databricks' "not yet" (0) and for what is no time of our calendar. */
 export const time = (millis: number | undefined): DateTime.Utc | undefined =>
@@ -193,6 +208,7 @@ const OUTCOME_EVENTS = {
   CompletedWithWarnings: "`COMPLETED_WITH_WARNINGS`",
   Skipped: "none; `FAILED` when it had begun to work",
   Cancelled: "`FAILED`; none for what was cancelled before it had a start",
+  TimedOut: "`FAILED`; none for what had no start before its time was up",
   Failed: "`FAILED`"
 } as const satisfies Record<Outcome, string>
 
@@ -208,6 +224,10 @@ const outcomeWords = (standing: Standing): ReadonlyArray<string | undefined> => 
   standing.status?.termination_details?.type,
   standing.state?.result_state
 ]
+
+/** A start, or the time that only what began can have taken. */
+const hasStart = ({ execution_duration = 0, setup_duration = 0, start_time = 0 }: Standing): boolean =>
+  start_time > 0 || setup_duration > 0 || execution_duration > 0
 
 /** A start alone does not tell it, nor does a cluster: what was skipped may have either. */
 const hasRun = (standing: Standing): boolean =>

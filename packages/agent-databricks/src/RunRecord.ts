@@ -266,8 +266,8 @@ export const decode = (
   })
 
 /**
- * Joins the pages of one run: the fields of the first, the arrays of all. The single entry of a for-each task's run
- * stands in `tasks` of every page and is kept once.
+ * Joins the pages of one run: the fields of the first, the arrays of all. What stands on every page is kept once: the single
+ * entry of a for-each task's run in `tasks`, and a history that is short.
  */
 export const merge = (first: Run, next: Run): Run => ({
   ...first,
@@ -275,7 +275,7 @@ export const merge = (first: Run, next: Run): Run => ({
   iterations: union(first.iterations, next.iterations),
   ...(next.repair_history === undefined
     ? {}
-    : { repair_history: [...(first.repair_history ?? []), ...next.repair_history] })
+    : { repair_history: unionOfRepairs(first.repair_history ?? [], next.repair_history) })
 })
 
 /** The number of the attempt, counted from 0. */
@@ -316,5 +316,15 @@ const keyed = (iteration: unknown): unknown =>
 const union = (first: ReadonlyArray<RunTask>, next: ReadonlyArray<RunTask>): ReadonlyArray<RunTask> => [
   ...new Map(
     [...first, ...next].map((task) => [task.run_id ?? `${task.task_key}@${attempt(task)}`, task])
+  ).values()
+]
+
+/** A repair by its id, the original (which has none) by its start. */
+const unionOfRepairs = (
+  first: ReadonlyArray<RepairItem>,
+  next: ReadonlyArray<RepairItem>
+): ReadonlyArray<RepairItem> => [
+  ...new Map(
+    [...first, ...next].map((item) => [`${item.type} ${item.id} ${item.start_time}`, item] as const)
   ).values()
 ]

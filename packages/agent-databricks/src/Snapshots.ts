@@ -3,10 +3,11 @@
  * repairs, the outputs of failed tasks.
  */
 import type * as RunSnapshot from "@observability-agents/core/RunSnapshot"
-import * as TrackedRun from "@observability-agents/core/TrackedRun"
+import type * as TrackedRun from "@observability-agents/core/TrackedRun"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { Databricks, Observed } from "./Databricks.ts"
+import * as Histories from "./Histories.ts"
 import type * as Outputs from "./Outputs.ts"
 import * as Run from "./Run.ts"
 import * as RunPhase from "./RunPhase.ts"
@@ -23,10 +24,15 @@ export interface Options extends Pick<
 
 /** What came of a run. */
 export type Made =
-  | { readonly _tag: "Snapshot"; readonly snapshot: RunSnapshot.RunSnapshot }
+  | {
+      readonly _tag: "Snapshot"
+      readonly snapshot: RunSnapshot.RunSnapshot
+      /** How it stood at the ends that passed unseen, the oldest first: to be told before. */
+      readonly past: ReadonlyArray<RunSnapshot.RunSnapshot>
+    }
   /** Its state is not known to this version: it stays as it was. */
   | { readonly _tag: "Unknown" }
-  /** Its tasks' outputs come with the next sweep, and it with them. */
+  /** Its tasks' outputs, or its history, come with a later sweep, and it with them. */
   | { readonly _tag: "Waits" }
   /** It could not be read whole, for this reason. */
   | { readonly _tag: "Unreadable"; readonly problem: string }
@@ -35,6 +41,8 @@ export type Made =
 export interface Snapshots {
   /** The snapshot of a listed run, given what is known of it. */
   readonly of: (listed: Observed, known: TrackedRun.TrackedRun | undefined) => Effect.Effect<Made>
+  /** The snapshot of an active run of which nothing can be told yet, so that it is followed from now on. */
+  readonly pending: (listed: Observed) => RunSnapshot.RunSnapshot
   /** Ends a sweep in which these runs were listed: what was remembered of others is forgotten. */
   readonly end: (listed: ReadonlySet<string>) => void
 }
@@ -49,8 +57,7 @@ export const make = (options: Options): Snapshots => {
   const misses = new Map<string, number>()
   /** The pipelines under which runs were passed on, by run id, until the tracker knows them. */
   const passed = new Map<string, string>()
-  /** The histories of runs that were re-opened, as far as Databricks told them. */
-  const histories = new Map<string, RunRecord.Run["repair_history"]>()
+  const histories = Histories.make(databricks)
 
   /** The run with all its tasks, or why they cannot be had. */
   const complete = Effect.fnUntraced(function* (listed: Observed) {
@@ -71,48 +78,39 @@ export const make = (options: Options): Snapshots => {
     return listed
   })
 
-  /** The run with its history, which lists leave out. It is asked for once; if it cannot be had, in the next sweep again. */
-  const withHistory = Effect.fnUntraced(function* (listed: Observed) {
-    const id = listed.run.run_id
-    if (histories.has(id)) {
-      const history = histories.get(id)
-      return history === undefined ? listed : { ...listed, run: { ...listed.run, repair_history: history } }
-    }
-    const result = yield* Effect.result(databricks.getRun(id))
-    if (Result.isFailure(result)) return listed
-    histories.set(id, result.success.run.repair_history)
-    return result.success
-  })
+  /** The id of the job may be missing at one time and not at another; the run stays with the pipeline it began under. */
+  const pipelineKeyOf = (run: RunRecord.Run, known: TrackedRun.TrackedRun | undefined): string => {
+    const key = known?.pipeline.key ?? passed.get(run.run_id) ?? Run.pipelineKey(run, options)
+    passed.set(run.run_id, key)
+    return key
+  }
 
   const of = Effect.fnUntraced(function* (
     listed: Observed,
     known: TrackedRun.TrackedRun | undefined
   ): Effect.fn.Return<Made> {
-    const whole =
-      listed.run.has_more === true
-        ? yield* complete(listed)
-        : listed.run.repair_history === undefined && isRepaired(listed.run, known)
-          ? yield* withHistory(listed)
-          : listed
+    const whole = listed.run.has_more === true ? yield* complete(listed) : listed
     if (typeof whole === "string") return { _tag: "Unreadable", problem: whole }
-    const { observedAt, run } = whole
+    const { observed, waits } = yield* histories.of(whole, known)
+    const { observedAt, run } = observed
     const told = yield* outputs.read(run, known)
-    if (!told.isComplete) return { _tag: "Waits" }
-    const snapshot = Run.toSnapshot(run, observedAt, {
-      ...options,
-      outputOf: told.outputOf,
-      iterationsOf: told.iterationsOf
-    })
+    if (waits || !told.isComplete) return { _tag: "Waits" }
+    const snapshotOf = (one: RunRecord.Run) =>
+      Run.toSnapshot(one, observedAt, {
+        ...options,
+        outputOf: told.outputOf,
+        iterationsOf: told.iterationsOf
+      })
+    const snapshot = snapshotOf(run)
     if (snapshot === undefined) {
       yield* warn(run)
       return { _tag: "Unknown" }
     }
-    // The id of the job may be missing at one time and not at another; the run stays with the pipeline it began under.
-    const key = known?.pipeline.key ?? passed.get(run.run_id) ?? snapshot.pipeline.key
-    passed.set(run.run_id, key)
-    // The next repair has another history.
-    if (hasEnded(run)) histories.delete(run.run_id)
-    return { _tag: "Snapshot", snapshot: { ...snapshot, pipeline: { ...snapshot.pipeline, key } } }
+    if (RunPhase.hasEnded(run)) histories.forget(run.run_id)
+    const key = pipelineKeyOf(run, known)
+    const keyed = (one: RunSnapshot.RunSnapshot) => ({ ...one, pipeline: { ...one.pipeline, key } })
+    const past = Histories.rounds(run, known).flatMap((one) => snapshotOf(one) ?? [])
+    return { _tag: "Snapshot", snapshot: keyed(snapshot), past: past.map(keyed) }
   })
 
   const warn = Effect.fnUntraced(function* (run: RunRecord.Run) {
@@ -126,23 +124,18 @@ export const make = (options: Options): Snapshots => {
 
   return {
     of,
+    pending: ({ observedAt, run }) => ({
+      pipeline: { key: pipelineKeyOf(run, undefined) },
+      run: { key: run.run_id },
+      tool: Run.TOOL,
+      observedAt,
+      phase: "Pending",
+      messages: [],
+      tasks: []
+    }),
     end: (listed) => {
-      for (const map of [misses, passed, histories])
-        for (const id of map.keys()) if (!listed.has(id)) map.delete(id)
+      for (const map of [misses, passed]) for (const id of map.keys()) if (!listed.has(id)) map.delete(id)
+      histories.retain((id) => listed.has(id))
     }
   }
 }
-
-/** Whether the run or task is over, as far as its words are known. */
-export const hasEnded = (standing: RunPhase.Standing): boolean => {
-  const phase = RunPhase.phase(standing)
-  return phase !== undefined && RunPhase.isTerminal(phase)
-}
-
-// ---- private
-
-/** Whether the run goes on after its end was told, or went on; of one that was not known, whether it looks as if it did. */
-const isRepaired = (run: RunRecord.Run, known: TrackedRun.TrackedRun | undefined): boolean =>
-  known === undefined
-    ? Run.wantsHistory(run)
-    : known.opening > 0 || (TrackedRun.isClosed(known) && known.phase !== "Skipped")

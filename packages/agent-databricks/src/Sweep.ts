@@ -5,8 +5,8 @@
  * It costs the pages of two lists, whatever the number of runs: that of active runs, and one of ended runs. The latter is one of
  * two: runs that **began** in the Window or shortly before, which Databricks finds by itself; or, where a run is
  * missing that began earlier, and now and then in any case, those that **ended** since ({@link Finished}). Besides it asks for
- * single runs whose tasks do not fit into a list, that were re-opened, or that no list shows ({@link Snapshots}, {@link Gone}),
- * and for single tasks that failed ({@link Outputs}). What was read goes on page by page; the end of the Window goes last, and
+ * single runs whose tasks do not fit into a list, that were repaired, or that no list shows ({@link Snapshots},
+ * {@link Histories}, {@link Gone}), and for single tasks that failed ({@link Outputs}). What was read goes on page by page; the end of the Window goes last, and
  * only when nothing of it is missing, so that a disturbed sweep is read again.
  *
  * **The first Window.** What is promised for the time from `start_from` on is every run that ends in it. Where ended runs
@@ -36,6 +36,7 @@ import * as Gone from "./Gone.ts"
 import * as Outputs from "./Outputs.ts"
 import * as Round from "./Round.ts"
 import type * as Run from "./Run.ts"
+import * as RunPhase from "./RunPhase.ts"
 import * as Snapshots from "./Snapshots.ts"
 import * as Watch from "./Watch.ts"
 
@@ -96,7 +97,7 @@ export const make = Effect.fnUntraced(function* (
     iterations: options.iterations ?? "failures"
   })
   const snapshots = Snapshots.make({ ...options, results: options.results === true, databricks, outputs })
-  const floorOf = Floor.make(options.source, outbox)
+  const floorOf = Floor.make(options.source, outbox, options.lookBack)
   const malformed = reportOnce()
 
   return Effect.fn("Databricks.sweep")(function* (window: Window.Window) {
@@ -154,7 +155,7 @@ export const make = Effect.fnUntraced(function* (
           if (Option.isNone(answer)) return
           const { run } = answer.value
           yield* round.takeOne(tracked, answer.value)
-          if (read?.outcome !== "Reached" || TrackedRun.isClosed(tracked) || !Snapshots.hasEnded(run)) return
+          if (read?.outcome !== "Reached" || TrackedRun.isClosed(tracked) || !RunPhase.hasEnded(run)) return
           if ((run.end_time ?? 0) > read.reading.since) finished.expected(false, now)
         }),
         { concurrency: CONCURRENCY, discard: true }
@@ -210,7 +211,7 @@ export const make = Effect.fnUntraced(function* (
 
 // ---- private
 
-/** At once, so that the workspace's limit of 30 requests per second is left to others. */
+/** How many runs are asked for at once. How many requests that makes per second is the request budget's affair. */
 const CONCURRENCY = 4
 
 const OUTPUT_REQUESTS = 50

@@ -41,8 +41,10 @@ export type TaskOutput = typeof OutputFields.Type
 export const decode = (body: unknown): TaskOutput => Result.getOrElse(decodeFields(body), () => ({}))
 
 /** The error in at most 10,000 characters; `undefined` without one. */
-export const errorOf = (output: TaskOutput | undefined): string | undefined =>
-  shorten(clean(output?.error), MAX_ERROR)
+export const errorOf = (output: TaskOutput | undefined): string | undefined => excerpt(output?.error)
+
+/** A text of the service's without control sequences, in at most 10,000 characters; `undefined` if nothing is left. */
+export const excerpt = (text: string | undefined): string | undefined => shorten(clean(text), MAX_ERROR)
 
 /** The stack trace in at most 30,000 characters; without one, the end of the log. */
 export const detailsOf = (output: TaskOutput | undefined): string | undefined => {
@@ -74,7 +76,10 @@ export const shorten = (text: string | undefined, limit: number): string | undef
 
 const decodeFields = Schema.decodeUnknownResult(OutputFields)
 
-/** Together with the rest of an event they stay well below the server's limit of 102,400 bytes. */
+/**
+ * What somebody reads of it. That an event fits into the server's limit (102,400 bytes) is seen to where it is encoded: in
+ * scripts that take three bytes a character, these are more than that.
+ */
 const MAX_ERROR = 10_000
 const MAX_TRACE = 30_000
 
@@ -90,10 +95,14 @@ const tail = (text: string | undefined): string | undefined => {
   return whole.join("\n").toWellFormed()
 }
 
-/** Control sequences of terminals (ECMA-48: CSI, OSC and two-character escapes). */
-// oxlint-disable-next-line no-control-regex
-const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\^_])/g
+/**
+ * Control sequences of terminals (ECMA-48: CSI, OSC and two-character escapes), in seven bits and in eight. An OSC ends in
+ * its line; of one that does not, only the beginning is taken away, because what follows may be the error itself.
+ */
+const ANSI =
+  // oxlint-disable-next-line no-control-regex
+  /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|(?:\u001b\]|\u009d)[^\u0007\u001b\u009c\r\n]*(?:\u0007|\u001b\\|\u009c)|\u001b[@-Z\\\]^_]/g
 
-/** Other control characters, apart from tab and line feed. */
+/** Other control characters (C0 and C1), apart from tab and line feed. */
 // oxlint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f]/g
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g

@@ -165,23 +165,36 @@ const outcome = (test: typeof Test.Type): ReadonlyArray<Event.TestOutcome> => {
 
 /** `12:00:01  2 of 5 FAIL 3 unique_orders_id ........ [FAIL 3 in 0.12s]`: only tests have a name of one word there. */
 const DBT_LINE =
-  /\b\d+ of \d+ (PASS|FAIL|WARN|ERROR)(?: (\d+))? (\S{1,255}?)(?: ?\.{1,255})? +\[\1(?: \d+)? in ([\d.]{1,20})s\]/g
+  // Every part ends where the next begins, so that no text takes more than a few steps per character.
+  /\b\d{1,9} of \d{1,9} (PASS|FAIL|WARN|ERROR)(?: (\d{1,15}))? (\S{1,510})(?: \.{1,255})? {1,255}\[\1(?: \d{1,15})? in ([\d.]{1,20})s\]/g
+
+/** A name of at most 255 characters, without the dots that stand in for blanks. */
+const dbtName = (text: string): string | undefined => {
+  let end = text.length
+  while (text[end - 1] === ".") end -= 1
+  return end === 0 || end > 255 ? undefined : text.slice(0, end)
+}
 
 const DBT_STATUS = { PASS: "PASSED", WARN: "WARNING", FAIL: "FAILED", ERROR: "FAILED" } as const
 
 const ofDbt = (logs: string | undefined): TestResults => ({
   ...NONE,
-  tests: Array.from(
-    (TaskOutput.clean(logs) ?? "").matchAll(DBT_LINE),
-    ([, word, count, name = "", seconds]) => ({
-      name,
-      key: name,
-      type: "dbt",
-      // SAFETY: the first group of the pattern is one of these words.
-      status: DBT_STATUS[word as keyof typeof DBT_STATUS],
-      ...(count === undefined ? {} : { metricName: "failures", metricValue: Number(count) }),
-      ...(word === "ERROR" ? { result: "dbt could not run this test." } : {}),
-      metadata: { duration_seconds: Number(seconds) }
-    })
+  tests: Array.from((TaskOutput.clean(logs) ?? "").matchAll(DBT_LINE)).flatMap(
+    ([, word, count, text = "", seconds]) => {
+      const name = dbtName(text)
+      if (name === undefined) return []
+      return [
+        {
+          name,
+          key: name,
+          type: "dbt",
+          // SAFETY: the first group of the pattern is one of these words.
+          status: DBT_STATUS[word as keyof typeof DBT_STATUS],
+          ...(count === undefined ? {} : { metricName: "failures", metricValue: Number(count) }),
+          ...(word === "ERROR" ? { result: "dbt could not run this test." } : {}),
+          metadata: { duration_seconds: Number(seconds) }
+        }
+      ]
+    }
   )
 })

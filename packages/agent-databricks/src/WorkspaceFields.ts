@@ -8,6 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaGetter from "effect/SchemaGetter"
+import * as DatabricksAuth from "./DatabricksAuth.ts"
 import * as Host from "./Host.ts"
 import * as Secrets from "./Secrets.ts"
 
@@ -17,7 +18,11 @@ export const address = (options: Settings.FieldOptions<string>): Settings.Field<
   return {
     ...field,
     expected: Host.EXPECTED,
-    decode: (raw) => (typeof raw === "string" ? Host.parse(raw) : field.decode(raw)),
+    decode: (raw) => {
+      if (typeof raw !== "string") return field.decode(raw)
+      // To a browser a number is an address, too.
+      return isNumber(raw) ? Result.fail("a number is no address") : Host.parse(raw)
+    },
     show: (raw) => field.show(typeof raw === "string" ? Host.withoutUser(raw) : raw)
   }
 }
@@ -76,20 +81,22 @@ export const observation = {
     variables: ["DK_PERIOD"]
   }),
   failedWatchPeriod: Settings.seconds({
-    description: "How often a failed run is looked at again, because it may have been repaired.",
+    description:
+      "How often failed runs are looked at again, because they may have been repaired: all at once by the list of ended runs, at least this often or as often as look_back says, whichever is shorter; where that list cannot be relied upon, one by one.",
     default: 600,
     min: 1,
     aliases: ["databricks_failed_watch_period"]
   }),
   failedWatchMaxTime: Settings.seconds({
-    description: "How long after its end a failed run is looked at again.",
+    description:
+      "How long after its end a failed run is looked at again, and remembered at the least, so that its repair is told as one.",
     default: 604_800,
     min: 0,
     aliases: ["databricks_failed_watch_max_time"]
   }),
   lookBack: Settings.seconds({
     description:
-      "How far each request reaches back before what was already read, for runs that Databricks lists late. The very first one reaches back a day before start_from, so that runs which began before it and end after it are found, too.",
+      "How far each list of ended runs reaches back before what was already read, for runs that Databricks lists late. The very first look reads all that ended since start_from; where the workspace lists ended runs by their start, it takes those that began within a day before start_from, or within this time, if that is longer.",
     default: 300,
     min: 0,
     max: 30 * 86_400
@@ -164,9 +171,13 @@ const token = (description: string): Settings.Field<Redacted.Redacted> => {
     ...field,
     expected: "the token as Databricks gave it: letters, digits and signs of ASCII",
     decode: (raw) =>
-      Result.flatMap(field.decode(raw), (value) =>
-        Secrets.isSendable(Redacted.value(value)) ? Result.succeed(value) : Result.fail(Secrets.UNSENDABLE)
-      )
+      typeof raw === "string" && isNumber(raw)
+        ? Result.fail("a number is no token")
+        : Result.flatMap(field.decode(raw), (value) =>
+            Secrets.isSendable(Redacted.value(value))
+              ? Result.succeed(value)
+              : Result.fail(Secrets.UNSENDABLE)
+          )
   }
 }
 
@@ -178,6 +189,7 @@ export const credentials = {
   azureClientId: text("The application (client) id of an Entra service principal."),
   azureClientSecret: Settings.optional(Settings.secret({ description: "Its client secret." })),
   azureTenantId: text("Its directory's (tenant) id or domain.", "example.onmicrosoft.com"),
+  azureEnvironment: Settings.optional(cloud()),
   username: text("The user name, where the workspace still takes passwords."),
   password: Settings.optional(Settings.secret({ description: "The user's password." })),
   authType: Settings.optional(
@@ -213,6 +225,27 @@ export const inherited = <A>(field: Settings.Field<A>): Settings.Field<A | undef
 })
 
 // ---- private
+
+/** What a settings file may hold where text is meant; it arrives as its digits. */
+function isNumber(raw: string): boolean {
+  return /^\s*[+-]?\d+(?:\.\d+)?\s*$/.test(raw)
+}
+
+/** The Azure cloud, by the words of `ARM_ENVIRONMENT` and of Azure's own tools. */
+function cloud(): Settings.Field<string> {
+  const field = Settings.nonEmptyString({
+    description: "Its Azure cloud: public, usgovernment or china. Default: that of the workspace's address.",
+    example: "usgovernment"
+  })
+  return {
+    ...field,
+    expected: DatabricksAuth.ENVIRONMENTS_EXPECTED,
+    decode: (raw) =>
+      Result.flatMap(field.decode(raw), (word) =>
+        DatabricksAuth.isEnvironment(word) ? Result.succeed(word) : Result.fail(undefined)
+      )
+  }
+}
 
 /** A word of Databricks', in capitals whatever it is written in; one of these, if there are any. */
 function upperCase(words: ReadonlyArray<string>): Schema.Codec<string, string> {

@@ -11,14 +11,20 @@ import * as Host from "./Host.ts"
 export const find = (look: Settings.FullLook): ReadonlyArray<Settings.Problem> => {
   const items = itemsOf(look)
   if (items.length === 0) return singleProblems(look)
-  const sameNames = twins(items, "name", nameOf)
+  const sameHosts = twins(items, "host", placeOf)
+  // Names come from the addresses where they are not set, so that the same address is told once.
+  const sameNames = twins(items, "name", nameOf).filter(
+    ({ setting }) => !sameHosts.some((problem) => problem.setting === setting.replace(/name$/, "host"))
+  )
   return [
     ...bothProblems(look),
     ...items.flatMap((item) => [...hostProblems(item), ...credentialsProblems(item)]),
-    ...twins(items, "host", placeOf),
+    ...sameHosts,
     ...sameNames,
     // Prefixes come from the names, so that the same names are told once.
-    ...(sameNames.length > 0 ? [] : twins(items, "key_prefix", prefixOf)),
+    ...(sameHosts.length + sameNames.length > 0
+      ? []
+      : [...twins(items, "key_prefix", ownPrefixOf), ...overlaps(items)]),
     ...tokenProblems(look, items)
   ]
 }
@@ -55,15 +61,24 @@ const placeOf = (item: Settings.ItemLook): string | undefined => {
 }
 
 /** Undefined where it is turned off: users say so themselves that the ids of their jobs differ. */
+const ownPrefixOf = (item: Settings.ItemLook): string | undefined => prefixOf(item) || undefined
+
+/** What stands before the keys of the workspace; empty where it is turned off. */
 const prefixOf = (item: Settings.ItemLook): string | undefined => {
   const set = text(item, "keyPrefix")
-  if (set !== undefined) return set === "" ? undefined : set
+  if (set !== undefined) return set
   const name = nameOf(item)
   return name === undefined ? undefined : `${name}/`
 }
 
+/** What is set, but not accepted, is told by itself: it is not missing. */
 const isWithout = (item: Settings.ItemLook): boolean =>
-  DatabricksAuth.present(attributesOf(item)).length === 0
+  !DatabricksAuth.allKinds.some((kind) =>
+    DatabricksAuth.kinds[kind].telling.some((name) => {
+      const field = DatabricksAuth.fields[name]
+      return field !== undefined && item.origin(field) !== undefined
+    })
+  )
 
 const whereOf = (item: Settings.ItemLook, field: string): string => {
   const origin = item.origin(field)
@@ -87,16 +102,25 @@ const singleProblems = (look: Settings.Look): ReadonlyArray<Settings.Problem> =>
       ]
 
 const bothProblems = (look: Settings.Look): ReadonlyArray<Settings.Problem> =>
-  (["host", "profile", "name"] as const).flatMap((field) => {
+  (
+    [
+      ["host", "host"],
+      ["profile", "profile"],
+      ["name", "name"],
+      ["keyPrefix", "key_prefix"],
+      ["workspaceId", "workspace_id"],
+      ["azureWorkspaceResourceId", "azure_workspace_resource_id"]
+    ] as const
+  ).flatMap(([field, key]) => {
     const origin = look.origin("databricks", field)
     // Variables of other programs may be there for these.
     if (origin === undefined || !Settings.isExplicit(origin)) return []
     return [
       {
-        setting: `[databricks] ${field}`,
+        setting: `[databricks] ${key}`,
         what: "set though there are several workspaces in [[databricks.workspaces]]",
         where: Settings.describeOrigin(origin),
-        expected: `${field} only in each of the [[databricks.workspaces]]; for a single workspace, none of these tables`,
+        expected: `${key} only in each of the [[databricks.workspaces]]; for a single workspace, none of these tables`,
         found: ""
       }
     ]
@@ -140,6 +164,33 @@ const tokenProblems = (
     }
   ]
 }
+
+/**
+ * Problems of prefixes that another one continues so that a key may belong to either: `p` before job 17 and `p1` before
+ * job 7. Behind a prefix stands the id of a job or run, or `submit:` and the name of a one-time run.
+ */
+const overlaps = (items: ReadonlyArray<Settings.ItemLook>): ReadonlyArray<Settings.Problem> =>
+  items.flatMap((item, index) =>
+    items.slice(0, index).flatMap((other) => {
+      const [one, two] = [prefixOf(item), prefixOf(other)]
+      if (one === undefined || two === undefined || !(continues(one, two) || continues(two, one))) return []
+      return [
+        {
+          setting: `${item.title} key_prefix`,
+          what: `with that of ${other.title}, keys of two pipelines may be the same: one of these prefixes and a number are the other`,
+          where: `${whereOf(other, "keyPrefix")} and ${whereOf(item, "keyPrefix")}`,
+          expected: "prefixes of which none begins another; they do not if each ends in / or -",
+          found: `${JSON.stringify(two)} and ${JSON.stringify(one)}`
+        }
+      ]
+    })
+  )
+
+/** Whether the longer one is the shorter one and the beginning of a key. */
+const continues = (shorter: string, longer: string): boolean =>
+  longer.length > shorter.length &&
+  longer.toLowerCase().startsWith(shorter.toLowerCase()) &&
+  /^(?:\d+$|submit:)/i.test(longer.slice(shorter.length))
 
 /** Problems of tables that have the same value where each must have its own. */
 const twins = (

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Result } from "effect"
 import * as Json from "@observability-agents/agent-databricks/Json"
 import * as Run from "@observability-agents/agent-databricks/Run"
+import * as RunPhase from "@observability-agents/agent-databricks/RunPhase"
 
 const noon = DateTime.makeUnsafe("2026-03-01T12:00:00Z")
 const at = (seconds: number) => DateTime.toEpochMillis(noon) + seconds * 1000
@@ -21,8 +22,8 @@ describe("phase", () => {
     ["RUNNING", "Running"],
     ["TERMINATING", "Running"]
   ])("is for %s the same from either field", (word, phase) => {
-    assert.strictEqual(Run.phase({ status: { state: word } }), phase)
-    assert.strictEqual(Run.phase({ state: { life_cycle_state: word } }), phase)
+    assert.strictEqual(RunPhase.phase({ status: { state: word } }), phase)
+    assert.strictEqual(RunPhase.phase({ state: { life_cycle_state: word } }), phase)
   })
 
   it.each([
@@ -38,7 +39,7 @@ describe("phase", () => {
     ["CLUSTER_TERMINATED_BY_USER", "Failed"],
     ["BREAKING_CHANGE", "Failed"]
   ])("follows the termination code %s", (code, phase) => {
-    assert.strictEqual(Run.phase(ended(code)), phase)
+    assert.strictEqual(RunPhase.phase({ ...ended(code), start_time: at(0) }), phase)
   })
 
   it.each([
@@ -51,35 +52,36 @@ describe("phase", () => {
     ["TIMEDOUT", "Failed"],
     ["CANCELED", "Failed"]
   ])("follows the result %s of older answers", (result, phase) => {
-    assert.strictEqual(Run.phase({ state: { life_cycle_state: "TERMINATED", result_state: result } }), phase)
+    const state = { life_cycle_state: "TERMINATED", result_state: result }
+    assert.strictEqual(RunPhase.phase({ state, start_time: at(0) }), phase)
   })
 
   it("takes life cycles that are outcomes themselves when no result is given", () => {
-    assert.strictEqual(Run.phase({ state: { life_cycle_state: "SKIPPED" } }), "Skipped")
-    assert.strictEqual(Run.phase({ state: { life_cycle_state: "INTERNAL_ERROR" } }), "Failed")
+    assert.strictEqual(RunPhase.phase({ state: { life_cycle_state: "SKIPPED" } }), "Skipped")
+    assert.strictEqual(RunPhase.phase({ state: { life_cycle_state: "INTERNAL_ERROR" } }), "Failed")
   })
 
   it("believes status where state contradicts it", () => {
     const state = { life_cycle_state: "PENDING", result_state: "SUCCESS" }
-    assert.strictEqual(Run.phase({ state, ...ended("RUN_EXECUTION_ERROR") }), "Failed")
+    assert.strictEqual(RunPhase.phase({ state, ...ended("RUN_EXECUTION_ERROR") }), "Failed")
   })
 
   it("calls a skipped task that had already worked failed", () => {
     assert.strictEqual(
-      Run.phase({ ...ended("SKIPPED"), start_time: at(0), execution_duration: 3000 }),
+      RunPhase.phase({ ...ended("SKIPPED"), start_time: at(0), execution_duration: 3000 }),
       "Failed"
     )
     assert.strictEqual(
-      Run.phase({ ...ended("SKIPPED"), start_time: at(0), execution_duration: 0 }),
+      RunPhase.phase({ ...ended("SKIPPED"), start_time: at(0), execution_duration: 0 }),
       "Skipped"
     )
   })
 
   it("knows nothing of an unknown state, and falls back to the older field", () => {
-    assert.isUndefined(Run.phase({ status: { state: "HIBERNATING" } }))
-    assert.isUndefined(Run.phase({}))
+    assert.isUndefined(RunPhase.phase({ status: { state: "HIBERNATING" } }))
+    assert.isUndefined(RunPhase.phase({}))
     assert.strictEqual(
-      Run.phase({ status: { state: "HIBERNATING" }, state: { life_cycle_state: "RUNNING" } }),
+      RunPhase.phase({ status: { state: "HIBERNATING" }, state: { life_cycle_state: "RUNNING" } }),
       "Running"
     )
   })
@@ -88,10 +90,10 @@ describe("phase", () => {
     const unknown = (type?: string) => ({
       status: { state: "TERMINATED", termination_details: { code: "NEW_CODE", ...(type && { type }) } }
     })
-    assert.strictEqual(Run.phase(unknown("CLOUD_FAILURE")), "Failed")
-    assert.strictEqual(Run.phase(unknown("SUCCESS")), "Completed")
-    assert.strictEqual(Run.phase(unknown()), "Running")
-    assert.strictEqual(Run.phase({ status: { state: "TERMINATED" } }), "Running")
+    assert.strictEqual(RunPhase.phase(unknown("CLOUD_FAILURE")), "Failed")
+    assert.strictEqual(RunPhase.phase(unknown("SUCCESS")), "Completed")
+    assert.strictEqual(RunPhase.phase(unknown()), "Running")
+    assert.strictEqual(RunPhase.phase({ status: { state: "TERMINATED" } }), "Running")
   })
 })
 

@@ -48,6 +48,22 @@ describe("metrics", () => {
     assert.deepStrictEqual(values({}), { run_duration_seconds: 100 })
   })
 
+  it("and metadata leave out what is no span of time", () => {
+    const absurd = { queue_duration: 1.7e12, setup_duration: -5, execution_duration: 1e300, run_duration: -1 }
+    const found = snapshot({
+      ...absurd,
+      tasks: [{ task_key: "a", ...times, ...ended("SUCCESS"), ...absurd }]
+    })
+    for (const metadata of [found?.metadata, found?.tasks[0]?.metadata]) {
+      const spans = Object.keys(metadata ?? {}).filter((name) => name.endsWith("_ms"))
+      assert.deepStrictEqual(spans, [])
+    }
+    assert.include(snapshot({ queue_duration: 0, run_duration: 5 })?.metadata, {
+      queue_duration_ms: 0,
+      run_duration_ms: 5
+    })
+  })
+
   it("come only once it has ended", () => {
     assert.deepStrictEqual(values({ status: { state: "RUNNING" }, run_duration: 5000 }), {})
     assert.deepStrictEqual(values({ ...ended("SKIPPED"), run_duration: 5000 }), {})

@@ -58,6 +58,22 @@ describe("the error of a task", () => {
     assert.isUndefined(TaskOutput.clean("\u001b[0m \n"))
   })
 
+  it("is not lost behind an unfinished control sequence, in seven bits or in eight", () => {
+    const message = (error: string) => failure({ error })?.message
+    assert.strictEqual(message("before \u001b]0;the rest of\nthe error"), "before 0;the rest of\nthe error")
+    assert.strictEqual(message("a\u001b]0;title\u0007b \u009d0;title\u009cc"), "ab c")
+    assert.strictEqual(message("\u009b31mred\u009b0m"), "red")
+  })
+
+  it.each([
+    ["USER_CANCELED", { status: ended("USER_CANCELED").status }],
+    ["TIMEDOUT", { ...ended("CANCELED"), state: { result_state: "TIMEDOUT" } }],
+    ["INTERNAL_ERROR", { status: undefined, state: { life_cycle_state: "INTERNAL_ERROR" } }]
+  ])("is the code %s where nothing else is told", (code, task) => {
+    const told = `The task ended with ${code}; Databricks gives no reason.`
+    assert.strictEqual(snapshot(task, {}).tasks[0]?.messages[0]?.message, told)
+  })
+
   it("is named among the details of the run's own failure", () => {
     const run = Result.getOrThrow(
       Run.decode({
@@ -219,6 +235,31 @@ describe("the output of a dbt task", () => {
         ["relationships_orders", "FAILED", undefined]
       ]
     )
+  })
+
+  it("is read with dots that stand next to a name, up to 255 characters of it", () => {
+    const tests = (text: string) =>
+      snapshot({ dbt_task: {} }, { logs: text }).tasks[0]?.tests?.[0]?.outcomes.map(({ name }) => name)
+    assert.deepStrictEqual(tests("1 of 2 PASS a.b.c.... [PASS in 1s]"), ["a.b.c"])
+    assert.deepStrictEqual(tests("1 of 2 PASS a [PASS in 1s]"), ["a"])
+    assert.deepStrictEqual(tests(`1 of 2 PASS ${"n".repeat(255)} ... [PASS in 1s]`), ["n".repeat(255)])
+    assert.isUndefined(tests(`1 of 2 PASS ${"n".repeat(256)} ... [PASS in 1s]`))
+    assert.isUndefined(tests("1 of 2 PASS ..... [PASS in 1s]"))
+  })
+
+  // Were the search not in proportion to the length, this would take longer than a test may.
+  it("is found behind 20 MB of lines each of which begins like many that might match", () => {
+    for (const line of [
+      `1 of 5 PASS ${".".repeat(300)} x\n`,
+      `1 of 5 PASS a${".".repeat(250)} ${" ".repeat(250)}\n`
+    ]) {
+      const logs = `${line.repeat(Math.ceil(20_000_000 / line.length))}2 of 5 PASS b [PASS in 1s]\n`
+      const [task] = snapshot({ dbt_task: {} }, { logs }).tasks
+      assert.deepStrictEqual(
+        task?.tests?.[0]?.outcomes.map(({ name }) => name),
+        ["b"]
+      )
+    }
   })
 
   it("is not searched for tests in other kinds of tasks", () => {

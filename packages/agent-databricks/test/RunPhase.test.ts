@@ -86,6 +86,18 @@ describe("RunPhase", () => {
     const cancelled = status("TERMINATED", "CANCELED")
     assert.strictEqual(RunPhase.phase({ ...cancelled, start_time: 0 }), "Skipped")
     assert.strictEqual(RunPhase.phase({ ...cancelled, start_time: 1_700_000_000_000 }), "Failed")
+    assert.strictEqual(RunPhase.phase(cancelled), "Skipped")
+    assert.strictEqual(RunPhase.phase({ ...cancelled, execution_duration: 3000 }), "Failed")
+  })
+
+  it.each([
+    ["2.1", {}],
+    ["2.2", status("TERMINATED", "CANCELED", "CLIENT_ERROR")]
+  ])("does not count what ran out of time before it had a start, in answers of %s", (_, more) => {
+    const timedOut = { state: { life_cycle_state: "TERMINATED", result_state: "TIMEDOUT" }, ...more }
+    assert.strictEqual(RunPhase.phase({ ...timedOut, start_time: 0 }), "Skipped")
+    assert.strictEqual(RunPhase.phase(timedOut), "Skipped")
+    assert.strictEqual(RunPhase.phase({ ...timedOut, start_time: 1_700_000_000_000 }), "Failed")
   })
 
   it("ends with a warning what ended in a way that it does not know", () => {

@@ -179,6 +179,7 @@ describe("a retry of a task", () => {
   it("is expected after a time-out only where the task says so", () => {
     const timedOut = attempt(0, {
       state: { life_cycle_state: "TERMINATED", result_state: "TIMEDOUT" },
+      start_time: at(1),
       max_retries: 3
     })
     assert.isFalse(willRetry([timedOut]))

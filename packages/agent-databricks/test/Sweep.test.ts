@@ -186,7 +186,7 @@ describe("a sweep", () => {
 
   const missing = Fault.reply({
     status: 404,
-    body: '{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"no such run"}'
+    body: '{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"Run 8 does not exist."}'
   })
   const never = { gone: [], phases: [] }
   const warnings = (logs: ReadonlyArray<string>) =>
@@ -228,10 +228,7 @@ describe("a sweep", () => {
     "tells the end of a run that was called unknown once",
     Effect.gen(function* () {
       const { ends, fake } = yield* vanished()
-      yield* fake.fail(Fault.reply({ status: 404, body: '{"error_code":"RESOURCE_DOES_NOT_EXIST"}' }), {
-        call: "get",
-        times: 1
-      })
+      yield* fake.fail(missing, { call: "get", times: 1 })
       assert.deepStrictEqual(yield* ends, { gone: [], phases: [] })
       assert.deepStrictEqual(yield* ends, { gone: [], phases: ["Completed"] })
     })

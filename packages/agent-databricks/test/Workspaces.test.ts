@@ -207,6 +207,105 @@ describe("several workspaces", () => {
     })
   )
 
+  it.effect("take nothing from [databricks] that says which workspace it is", () =>
+    Effect.gen(function* () {
+      const workspace = `[[databricks.workspaces]]\nhost = "a.example"\ntoken = "canary"\n`
+      const keys = ["key_prefix", "workspace_id", "azure_workspace_resource_id"]
+      const single = keys.map((key) => `${key} = "x"`).join("\n")
+      assert.deepStrictEqual(
+        yield* settingsOf({ toml: `[databricks]\n${single}\n${workspace}` }),
+        keys.map(
+          (key) => `[databricks] ${key}: set though there are several workspaces in [[databricks.workspaces]]`
+        )
+      )
+      const env = { DATABRICKS_WORKSPACE_ID: "5", DATABRICKS_AZURE_RESOURCE_ID: "/x" }
+      assert.deepStrictEqual(yield* support.problems({ toml: workspace, env }), [])
+    })
+  )
+
+  it.effect("have no prefixes by which the keys of two jobs may be the same", () =>
+    Effect.gen(function* () {
+      const workspaces = (...prefixes: ReadonlyArray<string>) => ({
+        toml: prefixes
+          .map(
+            (prefix, index) =>
+              `[[databricks.workspaces]]\nhost = "h${index}.example"\ntoken = "canary"\nkey_prefix = "${prefix}"\n`
+          )
+          .join("")
+      })
+      for (const [one, two] of [
+        ["p", "p1"],
+        ["p1", "p"],
+        ["p/", "P/20"],
+        ["", "7"],
+        ["p", "psubmit:"]
+      ] as const) {
+        const [problem, ...others] = yield* settingsOf(workspaces(one, two))
+        assert.match(problem ?? "", /^\[\[databricks.workspaces\]\] 2 key_prefix: .* may be the same/)
+        assert.deepStrictEqual(others, [])
+      }
+      for (const prefixes of [
+        ["p/", "p1/"],
+        ["p-", "p-1-"],
+        ["p", "prod"],
+        ["", ""],
+        ["", "p"]
+      ])
+        assert.deepStrictEqual(yield* settingsOf(workspaces(...prefixes)), [])
+    })
+  )
+
+  it.effect("may be in other Azure clouds than their addresses tell", () =>
+    Effect.gen(function* () {
+      const profile = `
+        [p]
+        host = x.example
+        azure_client_id = c
+        azure_client_secret = canary
+        azure_tenant_id = t
+      `
+      const authority = (environment: string, toml = "") =>
+        Effect.map(
+          support.workspaces({
+            toml: `[[databricks.workspaces]]\nprofile = "p"\n${toml}`,
+            files: { [support.PROFILES]: `${profile}\n${environment}` }
+          }),
+          ([found]) => found?.credentials["authority"]
+        )
+      assert.strictEqual(
+        yield* authority("azure_environment = usgovernment"),
+        "https://login.microsoftonline.us"
+      )
+      assert.strictEqual(
+        yield* authority("azure_environment = public", 'azure_environment = "AzureChinaCloud"'),
+        "https://login.chinacloudapi.cn"
+      )
+      assert.strictEqual(yield* authority(""), "https://login.microsoftonline.com")
+      const wrong = `[[databricks.workspaces]]\nhost = "x.example"\ntoken = "canary"\nazure_environment = "mars"`
+      const [problem] = yield* support.problems({ toml: wrong })
+      assert.include(problem?.expected, 'one of "public", "usgovernment", "china"')
+    })
+  )
+
+  it.effect("have no numbers where text is meant", () =>
+    Effect.gen(function* () {
+      const found = yield* settingsOf({ toml: `[[databricks.workspaces]]\nhost = 5\ntoken = 7\n` })
+      assert.lengthOf(found, 2)
+      assert.match(found[0] ?? "", /\[\[databricks.workspaces\]\] 1 host: .*a number is no address/)
+      assert.match(found[1] ?? "", /\[\[databricks.workspaces\]\] 1 token: not an accepted value/)
+    })
+  )
+
+  it.effect("that are the same are told once, though their names come from the address", () =>
+    Effect.gen(function* () {
+      const workspace = (host: string) => `[[databricks.workspaces]]\nhost = "${host}"\ntoken = "canary"\n`
+      assert.deepStrictEqual(
+        yield* settingsOf({ toml: workspace("a.example") + workspace("https://A.example/") }),
+        ["[[databricks.workspaces]] 2 host: the same as that of [[databricks.workspaces]] 1"]
+      )
+    })
+  )
+
   it.effect("may share an address where their numbers tell them apart", () =>
     Effect.gen(function* () {
       const workspace = (name: string, id: string) =>
