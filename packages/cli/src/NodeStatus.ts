@@ -11,26 +11,42 @@ import * as Status from "@observability-agents/core/Status"
 import * as StatusApp from "@observability-agents/core/StatusApp"
 import { StatusSettings } from "@observability-agents/core/StatusSettings"
 import { Unrecoverable } from "@observability-agents/core/Supervisor"
+import { HttpSettings } from "@observability-agents/toolkit/HttpSettings"
+import { ObservabilitySettings } from "@observability-agents/toolkit/ObservabilitySettings"
 import type * as Config from "effect/Config"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as HttpMiddleware from "effect/http/HttpMiddleware"
 import type * as HttpServerError from "effect/http/HttpServerError"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
-import * as NodeHttp from "node:http"
+import * as StatusSocket from "./StatusSocket.ts"
 
 /** Serves the status of the agent that this is given beside (`Agent.Options`). Nothing where no port is set. */
 export const layer = (
-  identity: Status.Identity
+  identity: Omit<Status.Identity, "startedAt">
 ): Layer.Layer<never, Config.ConfigError | Unrecoverable, Outbox | Health | Agent.Onlooker> =>
-  Reload.part(
-    {
-      name: "status server",
-      reads: [Reload.reads(StatusSettings), Reload.reads(CoreSettings, "healthGrace")]
-    },
-    Layer.unwrap(
-      Effect.map(StatusSettings.config, ({ port, ...settings }) =>
-        port === undefined ? Layer.empty : Layer.provide(serve({ ...settings, port }), Status.layer(identity))
+  Layer.unwrap(
+    // Asked once: the status server may be started anew, but the agent is not.
+    Effect.map(DateTime.now, (startedAt) =>
+      Reload.part(
+        {
+          name: "status server",
+          reads: [
+            Reload.reads(StatusSettings),
+            Reload.reads(CoreSettings, "healthGrace"),
+            // What a request may take is no hanging.
+            Reload.reads(HttpSettings, "readTimeout", "retries"),
+            Reload.reads(ObservabilitySettings, "readTimeout", "retries")
+          ]
+        },
+        Layer.unwrap(
+          Effect.map(StatusSettings.config, ({ port, ...settings }) =>
+            port === undefined
+              ? Layer.empty
+              : Layer.provide(serve({ ...settings, port }), Status.layer({ ...identity, startedAt }))
+          )
+        )
       )
     )
   )
@@ -42,8 +58,7 @@ const serve = (options: StatusSettings & { readonly port: number }) =>
         token: options.token,
         hosts: [...options.hosts, options.host]
       })
-      const server = NodeHttp.createServer()
-      server.maxConnections = MAX_CONNECTIONS
+      const server = StatusSocket.make()
       const http = yield* NodeHttpServer.make(() => server, {
         host: options.host.replace(/^\[(.*)\]$/, "$1"),
         port: options.port,
@@ -59,10 +74,9 @@ const serve = (options: StatusSettings & { readonly port: number }) =>
     })
   )
 
-/** Many more than a few browsers, a scraper and an orchestrator need. */
-const MAX_CONNECTIONS = 128
-
 const CONFIGURATION = 78
+/** A port that is taken may be free a moment later, as when the agent before has not ended yet: it is worth another try. */
+const UNAVAILABLE = 69
 
 const unusable = (
   { host, port }: { readonly host: string; readonly port: number },
@@ -78,7 +92,7 @@ const unusable = (
           ? "this machine does not have that address. Check `host` of [status]."
           : `${String(code ?? cause)}. Check \`host\` and \`port\` of [status].`
   return new Unrecoverable({
-    exitCode: CONFIGURATION,
+    exitCode: code === "EADDRINUSE" ? UNAVAILABLE : CONFIGURATION,
     message: `The status server cannot listen on ${host}, port ${port}: ${why}`,
     cause
   })

@@ -223,6 +223,8 @@ describe("observability-agent run, on SIGHUP", () => {
           yield* until("the status server listens", () => Effect.sync(() => urls().length === count))
           return urls().at(-1) ?? ""
         })
+      const startedAt = (url: string) =>
+        Effect.promise(async () => String(Object(await (await fetch(`${url}status.json`)).json()).startedAt))
       const status = (url: string) =>
         Effect.promise(async () => (await fetch(`${url}health/live`).catch(() => undefined))?.status)
       yield* write(toml({ ...settings, status: { port: 0 } }))
@@ -231,9 +233,10 @@ describe("observability-agent run, on SIGHUP", () => {
       const first = yield* url(1)
       assert.strictEqual(yield* status(first), 200)
       const port = Number(new URL(first).port)
+      const since = yield* startedAt(first)
       yield* write(toml({ ...settings, status: { port } }))
       agent.kill("SIGHUP")
-      yield* url(2)
+      assert.strictEqual(yield* startedAt(yield* url(2)), since)
 
       // The port of the server of Observability is taken, and the period is another one too.
       const taken = Number(new URL(server.baseUrl).port)

@@ -22,6 +22,25 @@ const until = (
     }
   })
 
+/** The answer to an address that is sent as it stands. */
+const raw = (port: number, target: string) =>
+  Effect.callback<string>((resume) => {
+    let text = ""
+    const socket = Net.connect(port, "127.0.0.1", () =>
+      socket.end(`GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)
+    )
+    socket.setEncoding("utf8").on("data", (chunk) => (text += chunk))
+    socket.on("error", () => {}).on("close", () => resume(Effect.succeed(text)))
+  })
+
+/** Whether somebody may listen, who leaves at once. */
+const events = (url: string) =>
+  Effect.promise(async () => {
+    const response = await fetch(url)
+    await response.body?.cancel()
+    return response.status
+  })
+
 const TIMEOUT = 60_000
 
 describe("the status server", () => {
@@ -44,6 +63,23 @@ describe("the status server", () => {
           listening.once("data", () => resume(Effect.void))
           listening.write("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         })
+        // A place is taken as long as somebody listens, and no longer.
+        const more = Array.from({ length: 31 }, () => Net.connect(port, "127.0.0.1"))
+        yield* Effect.forEach(
+          more,
+          (socket) =>
+            Effect.callback<void>((resume) => {
+              socket.on("error", () => {})
+              socket.once("data", () => resume(Effect.void))
+              socket.write("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            }),
+          { concurrency: "unbounded" }
+        )
+        assert.match(yield* raw(port, "/events"), /^HTTP\/1.1 503 /)
+        for (const socket of more) socket.destroy()
+        yield* Effect.gen(function* () {
+          while ((yield* events(`${url}events`)) !== 200) yield* Effect.sleep("20 millis")
+        })
         const began = performance.now()
         yield* program.kill("SIGTERM")
         assert.strictEqual(yield* program.exited, 0)
@@ -64,6 +100,19 @@ describe("the status server", () => {
           (yield* get(`${url}status.json`, { authorization: `Bearer ${token}` })).status,
           200
         )
+        // The server and its router must not read an address in two ways, of which one is open.
+        const port = Number(new URL(url).port)
+        const odd = ["/status.json", "/metrics", "/", "/events"].map((path) => `${path};/../health/live`)
+        for (const target of [...odd, "//", "//[", "http://[", "/health/live#"]) {
+          const answer = yield* raw(port, target)
+          assert.match(answer, /^HTTP\/1.1 400 /, target)
+          assert.include(answer, "x-content-type-options: nosniff", target)
+        }
+        assert.match(yield* raw(port, "/status.json?/health/live"), /^HTTP\/1.1 401 /)
+        // An address with its host is put right before anything looks at it.
+        assert.match(yield* raw(port, "http://localhost/metrics"), /^HTTP\/1.1 401 /)
+        assert.include(yield* raw(port, "http://localhost/metrics;/../health/live"), '{"ok":true}')
+        assert.match(yield* raw(port, "/health/live?x"), /^HTTP\/1.1 200 /)
         const entered = yield* get(`${url}?token=${token}`)
         const cookie = entered.headers.get("set-cookie")?.split(";")[0] ?? ""
         const page = yield* get(url, { cookie })
@@ -77,7 +126,7 @@ describe("the status server", () => {
   )
 
   it.live(
-    "a port that is taken, and an open door without a token, end the program with 78 and what to do",
+    "a port that is taken, and an open door without a token, end the program with 69, 78 and what to do",
     () =>
       Effect.gen(function* () {
         const taken = yield* Effect.acquireRelease(
@@ -95,7 +144,7 @@ describe("the status server", () => {
           ],
           { concurrency: 2 }
         )
-        assert.strictEqual(yield* inUse.exited, 78)
+        assert.strictEqual(yield* inUse.exited, 69)
         assert.include(inUse.log(), `cannot listen on 127.0.0.1, port ${port}: another program listens there`)
         assert.strictEqual(yield* open.exited, 78)
         assert.include(open.log(), "would be open to everybody who reaches 0.0.0.0")

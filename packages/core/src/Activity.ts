@@ -181,6 +181,9 @@ const TYPES = {
   TestOutcomes: "test-outcomes"
 } as const satisfies Record<Event.Event["_tag"], EventType>
 
+/** All types of events. */
+export const eventTypes: ReadonlyArray<EventType> = Object.values(TYPES)
+
 /** What news says of an event. */
 export const subject = (event: Event.Event): Subject => ({
   type: typeOf(event),

@@ -38,9 +38,9 @@ export const layer: Layer.Layer<Health, never, Activity> = Layer.effect(
           health.succeeded(name),
           Effect.suspend(() => changed(name, "ok"))
         ),
-      failed: (name, reason) =>
+      failed: (name, reason, tried) =>
         Effect.andThen(
-          health.failed(name, reason),
+          health.failed(name, reason, tried),
           Effect.suspend(() => changed(name, "failing", reason))
         )
     })

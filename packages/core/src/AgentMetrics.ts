@@ -256,6 +256,22 @@ export const family = <N extends NameOf<"counter">>(
     )
 }
 
+/**
+ * Makes a counter or histogram show from now on, empty at first, until the Scope closes. What shows only with its first number
+ * hides that one from `increase` and `rate`, and with it the alerts that ask for them.
+ */
+export const shown = <Input, State>(
+  metric: Metric.Metric<Input, State>
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.asVoid(Effect.acquireRelease(Metric.value(metric), () => Metric.remove(metric)))
+
+/** As {@link shown}, the counters of one name that differ in their labels, and for good: they count over restarts of parts. */
+export const begun = <N extends NameOf<"counter">>(
+  name: N,
+  all: ReadonlyArray<Labels<N>>
+): Effect.Effect<void> =>
+  Effect.forEach(all, (labels) => Metric.value(counter(name, labels)), { discard: true })
+
 /** Counts one request to a tool. `call` is the Handle's name for it, `outcome` such as `success`, `429`, `timeout`. */
 export const toolRequests = (labels: Labels<"tool_requests_total">): Effect.Effect<void> =>
   Metric.update(counter("tool_requests_total", labels), 1)

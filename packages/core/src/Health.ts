@@ -4,15 +4,19 @@
  * A part is a Loop or a piece of it, known by its name. It is told here of each success and failure; and because what
  * hangs tells nothing, a part may also leave a probe that says since when it has been at the same thing. The heartbeat
  * and the status page read the report.
+ *
+ * How long a part has been failing is measured by the monotonic clock: setting the system's clock makes nothing well, and
+ * nothing ill. The moments in a report are on the system's clock as it stands when the report is made.
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as SteadyTime from "./SteadyTime.ts"
 
 /**
  * The state of one part.
@@ -50,6 +54,11 @@ export interface Report {
  */
 export interface Stuck {
   readonly since: DateTime.Utc
+  /**
+   * For how many milliseconds, measured by a clock that nobody sets. Unless given, it is reckoned from `since`, so it is
+   * wrong for as long as the system's clock was set in between.
+   */
+  readonly lasted?: number | undefined
   readonly reason: string
 }
 
@@ -63,8 +72,12 @@ export class Health extends Context.Service<
   {
     /** The part worked: it is well from now on, if it was not already. */
     readonly succeeded: (name: string) => Effect.Effect<void>
-    /** The part did not work. `reason` is one line for people; it must hold no secret. */
-    readonly failed: (name: string, reason: string) => Effect.Effect<void>
+    /**
+     * The part did not work. `reason` is one line for people; it must hold no secret. `tried` is how long the try took
+     * since it last got on, in milliseconds, 0 unless given: a part that was well fails since then, but not since before
+     * its last success.
+     */
+    readonly failed: (name: string, reason: string, tried?: number) => Effect.Effect<void>
     /**
      * Asks `stuck` at each report whether the part hangs, until the Scope closes, and forgets the part then. Costs
      * nothing between reports. Many probes may stand for one part: it is stuck as long as one of them says so.
@@ -85,28 +98,24 @@ export class Health extends Context.Service<
   static readonly layer: Layer.Layer<Health> = Layer.effect(
     Health,
     Effect.sync(() => {
-      const parts = new Map<string, Part>()
+      const parts = new Map<string, Known>()
       const probes = new Set<{ readonly name: string; readonly stuck: Effect.Effect<Option.Option<Stuck>> }>()
 
       const succeeded = (name: string) =>
-        Clock.clockWith((clock) =>
-          Effect.sync(() => {
-            const now = DateTime.makeUnsafe(clock.currentTimeMillisUnsafe())
-            const known = parts.get(name)
-            const since = known?.state === "ok" ? known.since : now
-            parts.set(name, { name, state: "ok", since, lastSuccess: now })
-          })
-        )
+        Effect.map(present, (now) => {
+          const known = parts.get(name)
+          const since = known?.state === "ok" ? known.since : now
+          parts.set(name, { name, state: "ok", since, lastSuccess: now })
+        })
 
-      const failed = (name: string, reason: string) =>
-        Clock.clockWith((clock) =>
-          Effect.sync(() => {
-            const known = parts.get(name)
-            const since =
-              known?.state === "failing" ? known.since : DateTime.makeUnsafe(clock.currentTimeMillisUnsafe())
-            parts.set(name, { name, state: "failing", since, ...lastSuccess(known), reason })
-          })
-        )
+      const failed = (name: string, reason: string, tried = 0) =>
+        Effect.map(present, (now) => {
+          const known = parts.get(name)
+          const last = known?.lastSuccess
+          const well = last === undefined ? Number.POSITIVE_INFINITY : now.steady - last.steady
+          const since = known?.state === "failing" ? known.since : before(now, Math.min(tried, well))
+          parts.set(name, { name, state: "failing", since, lastSuccess: last, reason })
+        })
 
       const watch = (name: string, stuck: Effect.Effect<Option.Option<Stuck>>) => {
         const probe = { name, stuck }
@@ -123,27 +132,40 @@ export class Health extends Context.Service<
         )
       }
 
-      const report = Effect.gen(function* () {
-        const now = new Map(parts)
+      /** All parts by name, those that hang as failing. */
+      const look = Effect.gen(function* () {
+        const all = new Map(parts)
         for (const { name, stuck } of Array.from(probes)) {
           const found = Option.getOrUndefined(yield* stuck)
-          const known = now.get(name)
-          if (found === undefined || known?.state === "failing") continue
-          now.set(name, { name, state: "failing", ...found, ...lastSuccess(known) })
+          if (found === undefined) continue
+          const now = yield* present
+          const since = before(now, found.lasted ?? now.wall - found.since.epochMilliseconds)
+          const known = all.get(name)
+          // What failed in between does not make the hanging begin anew.
+          if (known?.state === "failing" && known.since.steady <= since.steady) continue
+          const reason = known?.state === "failing" ? known.reason : found.reason
+          all.set(name, { name, state: "failing", since, lastSuccess: known?.lastSuccess, reason })
         }
-        const sorted = Array.from(now.values()).sort((a, b) =>
-          a.name < b.name ? -1 : a.name > b.name ? 1 : 0
-        )
-        return { healthy: sorted.every((part) => part.state === "ok"), parts: sorted }
+        return Array.from(all.values()).sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+      })
+
+      const report = Effect.gen(function* () {
+        const all = yield* look
+        const now = yield* present
+        return {
+          healthy: all.every((part) => part.state === "ok"),
+          parts: all.map((part) => partOf(part, now))
+        }
       })
 
       const failingFor = (duration: Duration.Input) =>
         Effect.gen(function* () {
-          const latest = DateTime.subtractDuration(yield* DateTime.now, duration)
-          const { parts } = yield* report
-          return parts.filter(
-            (part) => part.state === "failing" && DateTime.isLessThanOrEqualTo(part.since, latest)
-          )
+          const millis = Duration.toMillis(duration)
+          const all = yield* look
+          const now = yield* present
+          return all
+            .filter(({ since, state }) => state === "failing" && now.steady - since.steady >= millis)
+            .map((part) => partOf(part, now))
         })
 
       return Health.of({ succeeded, failed, watch, report, failingFor })
@@ -151,5 +173,44 @@ export class Health extends Context.Service<
   )
 }
 
-const lastSuccess = (part: Part | undefined): { readonly lastSuccess?: DateTime.Utc } =>
-  part?.lastSuccess === undefined ? {} : { lastSuccess: part.lastSuccess }
+/** A moment by both clocks, in milliseconds. */
+interface Moment {
+  readonly steady: number
+  readonly wall: number
+}
+
+interface Known {
+  readonly name: string
+  readonly state: "ok" | "failing"
+  readonly since: Moment
+  readonly lastSuccess?: Moment | undefined
+  readonly reason?: string | undefined
+}
+
+const present: Effect.Effect<Moment> = Effect.zipWith(
+  SteadyTime.elapsed,
+  Clock.currentTimeMillis,
+  (steady, wall) => ({ steady, wall })
+)
+
+const before = ({ steady, wall }: Moment, millis: number): Moment => ({
+  steady: steady - millis,
+  wall: Math.round(wall - millis)
+})
+
+/** As it was noted, unless the system's clock was set since: then as long ago on that clock as it is. */
+const shown = (moment: Moment, now: Moment): DateTime.Utc => {
+  const wall = Math.round(now.wall - (now.steady - moment.steady))
+  return DateTime.makeUnsafe(Math.abs(wall - moment.wall) < SET_MILLIS ? moment.wall : wall)
+}
+
+/** Clocks differ by less where nobody set one. */
+const SET_MILLIS = 1000
+
+const partOf = ({ lastSuccess, name, reason, since, state }: Known, now: Moment): Part => ({
+  name,
+  state,
+  since: shown(since, now),
+  ...(lastSuccess === undefined ? {} : { lastSuccess: shown(lastSuccess, now) }),
+  ...(reason === undefined ? {} : { reason })
+})

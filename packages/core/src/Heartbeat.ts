@@ -45,6 +45,10 @@ export const layerWith = (
       const observability = yield* Observability
       const health = yield* Health
       const count = AgentMetrics.family("heartbeats_total", (outcome) => ({ outcome }))
+      yield* AgentMetrics.begun(
+        "heartbeats_total",
+        ["sent", "failed", "withheld"].map((outcome) => ({ outcome }))
+      )
       let withheld = ""
       let saidAt = Number.NEGATIVE_INFINITY
 

@@ -143,7 +143,7 @@ export const periodic = <E, R, E2 = never, R2 = never, E3 = never, R3 = never, R
       }
       let start: DateTime.Utc | undefined
       const warn = aheadOfClock()
-      const timed = polled(options.source ?? name)
+      const timed = yield* polled(options.source ?? name)
       const run = Effect.gen(function* () {
         const committed = options.committed === undefined ? Option.none() : yield* options.committed
         const covered = Option.getOrUndefined(committed) ?? start
@@ -306,14 +306,16 @@ const launch = Effect.fnUntraced(function* <R, R4>(
   let over = false
   const wiring = yield* Wiring.Current
   if (wiring !== undefined) {
-    const { busySince, lastSuccess, runs, stuckAfter } = loop
+    const { busyFor, busySince, lastSuccess, runs, sinceSuccess, stuckAfter } = loop
     yield* wiring.loop(
       {
         name,
         kind: kind.kind,
         period: () => period ?? kind.period,
         busySince,
+        busyFor,
         lastSuccess,
+        sinceSuccess,
         runs,
         stuckAfter,
         ended: () => over
@@ -355,11 +357,16 @@ const layer = <R>(effect: Effect.Effect<void, never, R>): Layer.Layer<never, nev
 /** Whether Loops that run by time are to end after one run. */
 const isOnce: Effect.Effect<boolean> = Effect.map(Wiring.Current, (wiring) => wiring?.once === true)
 
-/** Measures the polls of a source. One that was interrupted by the end of its Loop is none. */
-const polled = (source: string) => {
+/**
+ * Measures the polls of a source until the Scope closes. One that was interrupted by the end of its Loop is none.
+ */
+const polled = Effect.fnUntraced(function* (source: string) {
   const success = AgentMetrics.counter("polls_total", { source, outcome: "success" })
   const failure = AgentMetrics.counter("polls_total", { source, outcome: "failure" })
   const duration = AgentMetrics.histogram("poll_duration_seconds", { source })
+  yield* AgentMetrics.shown(success)
+  yield* AgentMetrics.shown(failure)
+  yield* AgentMetrics.shown(duration)
   return <A, E, R>(poll: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.flatMap(SteadyTime.elapsed, (began) =>
       Effect.onExit(poll, (exit) => {
@@ -372,7 +379,7 @@ const polled = (source: string) => {
         )
       })
     )
-}
+})
 
 /** Warns that the clock was ahead, at most once a minute. */
 const aheadOfClock = () => {

@@ -6,7 +6,6 @@
  * where somebody traces, Health once a second and on change, metrics and the probe for hanging read only when asked.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -17,6 +16,7 @@ import * as Tracer from "effect/Tracer"
 import * as AgentMetrics from "./AgentMetrics.ts"
 import * as FailureLog from "./FailureLog.ts"
 import { Health, type Stuck } from "./Health.ts"
+import * as SteadyTime from "./SteadyTime.ts"
 import { Supervisor, Unrecoverable } from "./Supervisor.ts"
 import * as TraceContext from "./TraceContext.ts"
 
@@ -43,12 +43,16 @@ export interface LoopRun {
   readonly progress: Effect.Effect<void>
   /** Since when, in milliseconds since 1970, the run has been in work without progress that has been so for longest. */
   readonly busySince: () => number | undefined
+  /** For how many milliseconds it has, by the monotonic clock: what is decided is decided by this. */
+  readonly busyFor: () => number | undefined
   /** After how many milliseconds a run counts as stuck. */
   readonly stuckAfter: number
   /** How many runs came to an end, and how many of them failed. */
   readonly runs: () => { readonly total: number; readonly failed: number }
   /** When the newest run that came to a good end began, in milliseconds since 1970. */
   readonly lastSuccess: () => number | undefined
+  /** How many milliseconds ago that was, by the monotonic clock. */
+  readonly sinceSuccess: () => number | undefined
   /** Whether a run is in work in this slot. */
   readonly busy: (slot: number) => boolean
   /** Whether the Loop is to end. */
@@ -90,7 +94,7 @@ export const make = Effect.fnUntraced(function* (
 ): Effect.fn.Return<LoopRun, never, Health | Supervisor | Scope.Scope> {
   const health = yield* Health
   const supervisor = yield* Supervisor
-  const clock = yield* Clock.clockWith(Effect.succeed)
+  const time = yield* SteadyTime.make
   const stuckMillis = Duration.toMillis(stuckAfter ?? (yield* StuckAfter))
   const log = FailureLog.make({ failed: "Loop run failed", recovered: "Loop recovered" })
   const busySince: Array<number | undefined> = []
@@ -107,16 +111,18 @@ export const make = Effect.fnUntraced(function* (
     const since = Math.min(...busySince.filter((time) => time !== undefined))
     return since === Number.POSITIVE_INFINITY ? undefined : Math.max(since, progressAt)
   }
+  const ago = (moment: number | undefined) => (moment === undefined ? undefined : time.now() - moment)
+  const system = (moment: number | undefined) => (moment === undefined ? undefined : time.toSystem(moment))
 
   yield* health.watch(
     name,
     Effect.sync(() => {
       const since = longest()
-      if (since === undefined || clock.currentTimeMillisUnsafe() - since < stuckMillis) {
-        return Option.none<Stuck>()
-      }
+      const lasted = ago(since)
+      if (since === undefined || lasted === undefined || lasted < stuckMillis) return Option.none<Stuck>()
       const stuck = {
-        since: DateTime.makeUnsafe(since),
+        since: DateTime.makeUnsafe(time.toSystem(since)),
+        lasted,
         reason:
           since === progressAt
             ? "a run has not got on since then"
@@ -132,7 +138,7 @@ export const make = Effect.fnUntraced(function* (
   yield* AgentMetrics.observe(
     "loop_last_success_timestamp_seconds",
     { loop: name },
-    () => (lastSuccess ?? 0) / 1000
+    () => (system(lastSuccess) ?? 0) / 1000
   )
 
   const end = Effect.sync(() => {
@@ -142,8 +148,8 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const well = Effect.andThen(health.succeeded(name), log.recovered)
-  const failed = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
-    yield* health.failed(name, FailureLog.describe(cause))
+  const failed = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>, tried?: number) {
+    yield* health.failed(name, FailureLog.describe(cause), tried)
     const error = findUnrecoverable(cause)
     if (error === undefined) return yield* log.failed(cause)
     yield* Effect.logError("The agent cannot go on", cause)
@@ -164,8 +170,11 @@ export const make = Effect.fnUntraced(function* (
   const runFailed = (slot: number, cause: Cause.Cause<unknown>): Effect.Effect<void> => {
     runs += 1
     failures += 1
+    const began = busySince[slot]
+    // Its failure counts since it began, or got on: a run that hung until it was given up has failed all the while.
+    const tried = began === undefined ? 0 : ago(Math.max(began, progressAt))
     // In work until it is noted: what is not in work is interrupted when the Loop ends.
-    const noted = Effect.map(failed(cause), () => {
+    const noted = Effect.map(failed(cause, tried), () => {
       busySince[slot] = undefined
     })
     const span = spans[slot]
@@ -202,7 +211,7 @@ export const make = Effect.fnUntraced(function* (
 
   const run = <E, R>(task: Effect.Effect<void, E, R>): Effect.Effect<void, never, Exclude<R, Scope.Scope>> =>
     Effect.flatMap(traced, (tracing) => {
-      busySince[0] = clock.currentTimeMillisUnsafe()
+      busySince[0] = time.now()
       const scoped = Effect.scoped(task)
       return Effect.matchCauseEffect(tracing ? inSpan(0, scoped, undefined) : scoped, {
         onSuccess: () => (succeeded(0) ? well : Effect.void),
@@ -223,7 +232,7 @@ export const make = Effect.fnUntraced(function* (
       let scope = Scope.makeUnsafe()
       let tell = false
       const one = Effect.flatMap(next, (message) => {
-        busySince[slot] = clock.currentTimeMillisUnsafe()
+        busySince[slot] = time.now()
         const started = start(task, message)
         // Asked each time: telemetry may begin and end while the Loop runs.
         return TraceContext.isTraced(worker) ? inSpan(slot, started, parent(message)) : started
@@ -256,12 +265,14 @@ export const make = Effect.fnUntraced(function* (
     run,
     each,
     progress: Effect.sync(() => {
-      progressAt = clock.currentTimeMillisUnsafe()
+      progressAt = time.now()
     }),
-    busySince: longest,
+    busySince: () => system(longest()),
+    busyFor: () => ago(longest()),
     stuckAfter: stuckMillis,
     runs: () => ({ total: runs, failed: failures }),
-    lastSuccess: () => lastSuccess,
+    lastSuccess: () => system(lastSuccess),
+    sinceSuccess: () => ago(lastSuccess),
     busy: (slot) => busySince[slot] !== undefined,
     ended: () => ended,
     end,

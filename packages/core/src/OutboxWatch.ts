@@ -3,9 +3,8 @@
  * whether delivery gets on. Nothing of what the Outbox promises is changed by it.
  *
  * Two parts of Health come from here. `state store` fails while the store cannot do its work. `delivery` fails while events
- * wait and none has left the Outbox for {@link PATIENCE}, whatever the reason.
+ * wait and none has left the Outbox for {@link PATIENCE}, whatever the reason. All of that is measured by the monotonic clock.
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
@@ -18,6 +17,7 @@ import * as Activity from "./Activity.ts"
 import * as AgentMetrics from "./AgentMetrics.ts"
 import { Health, type Stuck } from "./Health.ts"
 import type { Commit, Committed, Outbox, OutboxError, OutboxStatus } from "./Outbox.ts"
+import * as SteadyTime from "./SteadyTime.ts"
 import { isOpen, type TrackedRun } from "./TrackedRun.ts"
 
 /** The part of Health that tells whether the store does its work. */
@@ -63,6 +63,12 @@ export class OutboxWatch extends Context.Service<
     }
     /** Since when a commit has been in work that is not done: it waits for room, or for the store. Milliseconds since 1970. */
     readonly committingSince: () => number | undefined
+    /**
+     * How many milliseconds ago the Outbox last held somebody up for long: 0 while it does, `Infinity` if it never did.
+     * `sender` is who settles events, `others` are those who commit or wait for somebody who does. What failed and is tried
+     * again holds up all of them, the pauses between the tries included.
+     */
+    readonly sinceHeldUp: (who: "sender" | "others") => number
     /** Forgets all sources, because those who read them end: who is there afterwards makes itself known again by its checkpoint. */
     readonly forgetSources: Effect.Effect<void>
   }
@@ -78,9 +84,8 @@ export const make = Effect.fnUntraced(function* (
 > {
   const { tell } = yield* Activity.Activity
   const health = yield* Health
-  const clock = yield* Clock.clockWith(Effect.succeed)
+  const time = yield* SteadyTime.make
   const scope = yield* Effect.scope
-  const began = clock.currentTimeMillisUnsafe()
   const sources = new Map<
     string,
     {
@@ -89,15 +94,24 @@ export const make = Effect.fnUntraced(function* (
       readonly scope: Scope.Closeable
     }
   >()
-  const committing = new Set<{ readonly since: number }>()
   const counts = { committed: 0, delivered: 0, rejected: 0, lag: 0 }
-  let leftAt = began
+  // When events began to wait, and when the last one left, whichever is later.
+  let waitingSince = time.now()
   let storeFails = false
+  const working = new Set<Work>()
+  /** What failed and may be tried again, by what it is about: a commit, a claim, a source. */
+  const failed = new Map<unknown, Work & { lastTry: number }>()
+  const heldUntil = { sender: Number.NEGATIVE_INFINITY, others: Number.NEGATIVE_INFINITY }
 
   const committedBy = AgentMetrics.family("events_committed_total", (type) => ({ type }))
   const deliveredBy = AgentMetrics.family("events_delivered_total", (type) => ({ type }))
   const rejectedBy = AgentMetrics.family("events_rejected_total", (type) => ({ type }))
   const lag = AgentMetrics.histogram("delivery_lag_seconds", {})
+  const types = Activity.eventTypes.map((type) => ({ type }))
+  yield* AgentMetrics.begun("events_committed_total", types)
+  yield* AgentMetrics.begun("events_delivered_total", types)
+  yield* AgentMetrics.begun("events_rejected_total", types)
+  yield* Metric.value(lag)
 
   // Drivers count along in memory: the status is there at once.
   const status = (read: (status: OutboxStatus) => number) => () => {
@@ -130,39 +144,76 @@ export const make = Effect.fnUntraced(function* (
     status(({ oldestPending }) =>
       Option.match(oldestPending, {
         onNone: () => 0,
-        onSome: ({ epochMilliseconds }) =>
-          Math.max(0, clock.currentTimeMillisUnsafe() - epochMilliseconds) / 1000
+        onSome: ({ epochMilliseconds }) => Math.max(0, time.toSystem(time.now()) - epochMilliseconds) / 1000
       })
     )
   )
 
   yield* health.watch(
     DELIVERY,
-    Effect.map(outbox.status, ({ oldestPending, pending }) => {
-      if (pending === 0 || Option.isNone(oldestPending)) return Option.none<Stuck>()
-      const now = clock.currentTimeMillisUnsafe()
-      // Events that come in after a long silence have not waited yet.
-      const since = Math.min(now, Math.max(leftAt, oldestPending.value.epochMilliseconds))
-      if (now - since < Duration.toMillis(PATIENCE)) return Option.none<Stuck>()
+    Effect.map(outbox.status, ({ pending }) => {
+      const lasted = time.now() - waitingSince
+      if (pending === 0 || lasted < Duration.toMillis(PATIENCE)) return Option.none<Stuck>()
       return Option.some({
-        since: DateTime.makeUnsafe(since),
+        since: DateTime.makeUnsafe(time.toSystem(waitingSince)),
+        lasted,
         reason: pending === 1 ? "an event waits and does not leave" : `${pending} events wait and none leaves`
       })
     })
   )
 
-  const store = <A>(effect: Effect.Effect<A, OutboxError>): Effect.Effect<A, OutboxError> =>
-    Effect.onExit(effect, (exit) => {
-      if (Exit.isSuccess(exit)) {
-        if (!storeFails) return Effect.void
+  const heldUp = (kind: Work["kind"] | "store", until: number): void => {
+    if (kind !== "commit") heldUntil.sender = Math.max(heldUntil.sender, until)
+    if (kind !== "settle") heldUntil.others = Math.max(heldUntil.others, until)
+  }
+
+  /** Whether something that failed is tried again. What nobody has tried for long was given up. */
+  const retries = (): boolean => {
+    for (const [about, { lastTry }] of failed) {
+      if (time.now() - lastTry < LONG_MILLIS) continue
+      failed.delete(about)
+      heldUp("store", lastTry)
+    }
+    return failed.size > 0
+  }
+
+  const store = <A>(
+    kind: Work["kind"],
+    about: unknown,
+    effect: Effect.Effect<A, OutboxError>
+  ): Effect.Effect<A, OutboxError> =>
+    Effect.suspend(() => {
+      const known = failed.get(about)
+      const work: Work = { kind, since: known?.since ?? time.now() }
+      if (known !== undefined) known.lastTry = Number.POSITIVE_INFINITY
+      working.add(work)
+      return Effect.onExit(effect, (exit) => {
+        working.delete(work)
+        const now = time.now()
+        const failure = Exit.isSuccess(exit)
+          ? undefined
+          : exit.cause.reasons.find((reason) => reason._tag === "Fail")
+        if (failure !== undefined) {
+          if (failure.error.reason === "Unavailable") failed.set(about, { ...work, lastTry: now })
+          storeFails = true
+          return health.failed(STORE, failure.error.message)
+        }
+        if (failed.delete(about)) heldUp("store", now)
+        else if (now - work.since >= LONG_MILLIS) heldUp(kind, now)
+        // One success, such as a read, says nothing of what is still tried in vain.
+        if (!Exit.isSuccess(exit) || !storeFails || retries()) return Effect.void
         storeFails = false
         return health.succeeded(STORE)
-      }
-      const failure = exit.cause.reasons.find((reason) => reason._tag === "Fail")
-      if (failure === undefined) return Effect.void
-      storeFails = true
-      return health.failed(STORE, failure.error.message)
+      })
     })
+
+  /** Events that come in where none waited begin to wait now. */
+  const cameIn = (amount: number) =>
+    amount === 0
+      ? Effect.void
+      : Effect.map(outbox.status, ({ pending }) => {
+          if (pending <= amount) waitingSince = time.now()
+        })
 
   const open = Effect.fnUntraced(function* (name: string) {
     const source = {
@@ -213,17 +264,13 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const commit = (commit: Commit) =>
-    Effect.suspend(() => {
-      const work = { since: clock.currentTimeMillisUnsafe() }
-      committing.add(work)
-      return store(outbox.commit(commit)).pipe(
-        Effect.ensuring(Effect.sync(() => committing.delete(work))),
-        Effect.tap((done) => (commit.source.startsWith("~") ? Effect.void : committed(commit, done)))
-      )
-    })
+    store("commit", commit, outbox.commit(commit)).pipe(
+      Effect.tap(({ accepted }) => cameIn(accepted)),
+      Effect.tap((done) => (commit.source.startsWith("~") ? Effect.void : committed(commit, done)))
+    )
 
   const left = (): void => {
-    leftAt = clock.currentTimeMillisUnsafe()
+    waitingSince = time.now()
   }
 
   return {
@@ -242,9 +289,18 @@ export const make = Effect.fnUntraced(function* (
       },
       counts: () => ({ ...counts }),
       committingSince: () => {
-        let since: number | undefined
-        for (const work of committing) since = Math.min(since ?? work.since, work.since)
-        return since
+        retries()
+        let first: number | undefined
+        for (const { kind, since } of [...working, ...failed.values()]) {
+          if (kind === "commit") first = Math.min(first ?? since, since)
+        }
+        return first === undefined ? undefined : time.toSystem(first)
+      },
+      sinceHeldUp: (who) => {
+        if (retries()) return 0
+        const awaited = who === "sender" ? "settle" : "commit"
+        for (const { kind } of working) if (kind === awaited) return 0
+        return time.now() - heldUntil[who]
       },
       forgetSources: Effect.suspend(() => {
         const all = Array.from(sources.values())
@@ -256,7 +312,7 @@ export const make = Effect.fnUntraced(function* (
       ...outbox,
       commit,
       checkpoint: (name) =>
-        Effect.tap(store(outbox.checkpoint(name)), ({ cursor, runs }) => {
+        Effect.tap(store("read", `checkpoint ${name}`, outbox.checkpoint(name)), ({ cursor, runs }) => {
           if (name.startsWith("~") || sources.has(name)) return Effect.void
           return Effect.map(sourceOf(name), (source) => {
             source.cursor = Option.getOrUndefined(cursor)
@@ -264,13 +320,13 @@ export const make = Effect.fnUntraced(function* (
           })
         }),
       delivered: (claim) =>
-        Effect.tap(store(outbox.delivered(claim)), () => {
+        Effect.tap(store("settle", claim, outbox.delivered(claim)), () => {
           const { event } = claim.entry
           const { timestamp } = event
           const seconds =
             timestamp === undefined
               ? undefined
-              : Math.max(0, clock.currentTimeMillisUnsafe() - timestamp.epochMilliseconds) / 1000
+              : Math.max(0, time.toSystem(time.now()) - timestamp.epochMilliseconds) / 1000
           left()
           counts.delivered += 1
           counts.lag += seconds ?? 0
@@ -284,7 +340,7 @@ export const make = Effect.fnUntraced(function* (
           )
         }),
       retry: (claim, options) =>
-        Effect.tap(store(outbox.retry(claim, options)), () =>
+        Effect.tap(store("settle", claim, outbox.retry(claim, options)), () =>
           tell(() => ({
             kind: "retried",
             event: Activity.subject(claim.entry.event),
@@ -293,8 +349,10 @@ export const make = Effect.fnUntraced(function* (
             error: options.error
           }))
         ),
+      release: (claim) => store("settle", claim, outbox.release(claim)),
+      replay: (numbers) => Effect.tap(outbox.replay(numbers), ({ length }) => cameIn(length)),
       bury: (claim, options) =>
-        Effect.tap(store(outbox.bury(claim, options)), () => {
+        Effect.tap(store("settle", claim, outbox.bury(claim, options)), () => {
           left()
           counts.rejected += 1
           return Effect.andThen(
@@ -305,3 +363,12 @@ export const make = Effect.fnUntraced(function* (
     }
   }
 })
+
+/** Something that the store is to do, and since when. */
+interface Work {
+  readonly kind: "commit" | "settle" | "read"
+  readonly since: number
+}
+
+/** What takes the store this long holds up. What failed is tried again within less, as `OutboxAccess.persist` does. */
+const LONG_MILLIS = 10_000

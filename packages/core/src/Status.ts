@@ -4,6 +4,8 @@
  *
  * It holds names that the tool gave (jobs, runs, tasks), which are not secret but not public either, and no secret.
  */
+import { HttpSettings } from "@observability-agents/toolkit/HttpSettings"
+import { ObservabilitySettings } from "@observability-agents/toolkit/ObservabilitySettings"
 import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -123,11 +125,13 @@ export interface Letter {
   readonly attempts: number
 }
 
-/** Who the agent is. */
+/** Who the agent is, and since when it runs. */
 export interface Identity {
   readonly type: string
   readonly tool: string
   readonly version: string
+  /** Unless given, the moment that the answers are there: earlier where these are made anew while the agent runs. */
+  readonly startedAt?: DateTime.Utc | undefined
 }
 
 /** How many runs are listed. */
@@ -145,9 +149,10 @@ export class Status extends Context.Service<
 >()("@observability-agents/core/Status") {}
 
 /** Answers for the agent that this is provided to, from now on. See `Agent.Options`. */
-export const layer = (
-  identity: Identity
-): Layer.Layer<
+export const layer = ({
+  startedAt,
+  ...identity
+}: Identity): Layer.Layer<
   Status,
   Config.ConfigError,
   Outbox | OutboxWatch | HeartbeatWatch | Health | Activity.Activity
@@ -163,7 +168,17 @@ export const layer = (
       const wiring = yield* Wiring.Current
       const beats = yield* HeartbeatWatch
       const state = yield* StatusState.make
-      const patience: Readiness.Options = { health, watch, wiring, staleAfter, stuckAfter }
+      const longest = Duration.max(
+        Readiness.longestRequest(yield* HttpSettings.config),
+        Readiness.longestRequest(yield* ObservabilitySettings.config)
+      )
+      const patience: Readiness.Options = {
+        health,
+        watch,
+        wiring,
+        staleAfter,
+        stuckAfter: Duration.max(stuckAfter, longest)
+      }
       const ready = Effect.map(Readiness.ready(patience), answer)
       const live = Effect.map(Readiness.live(patience), answer)
       const graph = Effect.sync(() =>
@@ -199,7 +214,7 @@ export const layer = (
         const sources = watch.sources()
         return {
           at: DateTime.formatIso(at),
-          startedAt: DateTime.formatIso(state.startedAt),
+          startedAt: DateTime.formatIso(startedAt ?? state.startedAt),
           agent: { key: core.agentKey, ...identity },
           ready: yield* ready,
           live: yield* live,

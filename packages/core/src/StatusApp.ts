@@ -96,7 +96,8 @@ export const make = Effect.fnUntraced(function* (
     )
   ])
   const app = yield* HttpRouter.toHttpEffect(routes)
-  const answered = Effect.catchCause(app, (cause) =>
+  const guard = yield* StatusGuard.make(options)
+  const answered = Effect.catchCause(guard(app), (cause) =>
     Cause.hasInterruptsOnly(cause)
       ? Effect.interrupt
       : Effect.as(
@@ -106,7 +107,7 @@ export const make = Effect.fnUntraced(function* (
           })
         )
   )
-  return { answer: StatusGuard.guard(options, answered) }
+  return { answer: Effect.map(answered, StatusGuard.secured) }
 })
 
 /** 200 or 503, and the reasons for those who may read everything. */
@@ -126,9 +127,21 @@ const makeEvents = (
   mask: (text: string) => string
 ) => {
   let listeners = 0
-  return Effect.map(HttpServerRequest, (request) => {
+  // Taken before it is asked whether there was one: many may come in at the same moment. It is given back with the answer.
+  const slot = Effect.acquireRelease(
+    Effect.sync(() => {
+      if (listeners >= LISTENERS) return false
+      listeners += 1
+      return true
+    }),
+    (taken) =>
+      Effect.sync(() => {
+        if (taken) listeners -= 1
+      })
+  )
+  return Effect.zipWith(HttpServerRequest, slot, (request, taken) => {
     const { searchParams } = StatusGuard.urlOf(request)
-    if (listeners >= LISTENERS) {
+    if (!taken) {
       return HttpServerResponse.text(`No more than ${LISTENERS} may listen at once.\n`, { status: 503 })
     }
     const all = (name: string) => {
@@ -150,16 +163,7 @@ const makeEvents = (
               })
             ).pipe(Stream.map((news) => message("activity", news, news.number)))
           )
-    const counted = Stream.unwrap(
-      Effect.as(
-        Effect.acquireRelease(
-          Effect.sync(() => (listeners += 1)),
-          () => Effect.sync(() => (listeners -= 1))
-        ),
-        stream
-      )
-    )
-    return HttpServerResponse.stream(Stream.encodeText(Stream.map(counted, mask)), {
+    return HttpServerResponse.stream(Stream.encodeText(Stream.map(stream, mask)), {
       contentType: "text/event-stream",
       headers: { "x-accel-buffering": "no" }
     })

@@ -52,7 +52,7 @@ export const StatusSettings = Settings.section(TABLE, {
     }),
     stuckAfter: Settings.seconds({
       description:
-        "How long a task may hang, for no reason outside of the agent, before `/health/live` says that the agent has to be restarted.",
+        "How long a task may hang, for no reason outside of the agent, before `/health/live` says that the agent has to be restarted. At least what a request may take with the settings of `[http]` and `[observability]`: `read_timeout` times `retries` + 1, and a minute for each retry.",
       default: 1800,
       exclusiveMinimum: 0
     })

@@ -27,12 +27,16 @@ export interface Loop {
   readonly sends: ReadonlyArray<string>
   /** Since when the run has been in work that has been so for longest, in milliseconds since 1970. */
   readonly busySince: () => number | undefined
+  /** For how many milliseconds it has, by the monotonic clock. */
+  readonly busyFor: () => number | undefined
   /** After how many milliseconds a run counts as stuck. `Infinity`: its runs may take any time. */
   readonly stuckAfter: number
   /** How many of its runs came to an end, and how many of them failed. */
   readonly runs: () => { readonly total: number; readonly failed: number }
   /** When the newest run that came to a good end began, in milliseconds since 1970. */
   readonly lastSuccess: () => number | undefined
+  /** How many milliseconds ago that was, by the monotonic clock. */
+  readonly sinceSuccess: () => number | undefined
   /** Whether it runs no more, because its Task or its Channel ended it. */
   readonly ended: () => boolean
 }

@@ -1,7 +1,8 @@
 import { Health, type Stuck } from "@observability-agents/core/Health"
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Effect, Exit, Option, Scope } from "effect"
+import { Clock, DateTime, Effect, Exit, Option, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { shifted } from "./support/shifted.ts"
 
 const at = (second: number) => DateTime.makeUnsafe(second * 1000)
 
@@ -78,5 +79,54 @@ describe("Health", () => {
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual(yield* health.report, { healthy: true, parts: [] })
     }).pipe(Effect.provide(Health.layer))
+  )
+
+  it.effect("setting the clock makes nothing well and nothing ill, and moments are told as it stands", () =>
+    Effect.gen(function* () {
+      const { clock, set } = yield* shifted
+      yield* Effect.gen(function* () {
+        const health = yield* Health
+        const failing = Effect.map(health.failingFor("5 minutes"), (parts) => parts.map(({ name }) => name))
+        yield* TestClock.adjust("2 hours")
+        yield* health.failed("poll", "503")
+        yield* TestClock.adjust("4 minutes")
+        yield* set(3_600_000)
+        assert.deepStrictEqual(yield* failing, [])
+        yield* set(0)
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(yield* failing, ["poll"])
+        yield* set(-3_600_000)
+        assert.deepStrictEqual(yield* failing, ["poll"])
+        assert.deepStrictEqual((yield* health.report).parts, [
+          { name: "poll", state: "failing", since: at(3600), reason: "503" }
+        ])
+      }).pipe(Effect.provide(Health.layer), Effect.provideService(Clock.Clock, clock))
+    })
+  )
+
+  it.effect("a try that took long and failed counts since it began, but not since before a success", () =>
+    Effect.gen(function* () {
+      const health = yield* Health
+      const since = Effect.map(health.report, ({ parts }) => parts[0]?.since)
+      yield* TestClock.adjust("1 minute")
+      yield* health.failed("poll", "no answer", 50_000)
+      assert.deepStrictEqual(yield* since, at(10))
+      yield* health.succeeded("poll")
+      yield* TestClock.adjust("20 seconds")
+      yield* health.failed("poll", "no answer", 50_000)
+      assert.deepStrictEqual(yield* since, at(60))
+    }).pipe(Effect.provide(Health.layer))
+  )
+
+  it.effect("what fails in between does not make what hangs begin anew", () =>
+    Effect.gen(function* () {
+      const health = yield* Health
+      yield* health.watch("send", Effect.succeedSome({ since: at(0), reason: "hangs" }))
+      yield* TestClock.adjust("1 minute")
+      yield* health.failed("send", "503")
+      assert.deepStrictEqual((yield* health.report).parts, [
+        { name: "send", state: "failing", since: at(0), reason: "503" }
+      ])
+    }).pipe(Effect.scoped, Effect.provide(Health.layer))
   )
 })

@@ -1,14 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Duration, Effect, Layer, Metric } from "effect"
+import { Clock, DateTime, Duration, Effect, Layer, Metric } from "effect"
 import { TestClock } from "effect/testing"
 import * as Activity from "../src/Activity.ts"
 import { Health } from "../src/Health.ts"
 import { OutboxError } from "../src/Outbox.ts"
 import * as OutboxMemory from "../src/OutboxMemory.ts"
+import * as OutboxAccess from "../src/OutboxAccess.ts"
 import * as OutboxWatch from "../src/OutboxWatch.ts"
 import type { TrackedRun } from "../src/TrackedRun.ts"
 import { at } from "./support/runs.ts"
 import { entry } from "./support/sending.ts"
+import { shifted } from "./support/shifted.ts"
 
 const services = Layer.merge(Activity.Activity.layer, Health.layer)
 
@@ -53,18 +55,19 @@ const isolated = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 describe("OutboxWatch", () => {
   it.effect("counts events by type, and each once, however often it is committed", () =>
     Effect.gen(function* () {
+      const none = Object.fromEntries(Activity.eventTypes.map((type) => [type, 0]))
       const { outbox, watch } = yield* watched
       yield* outbox.commit({ ...commit, entries: [entry("a", "1"), entry("b", "2")] })
       yield* outbox.commit({ ...commit, entries: [entry("a", "1"), entry("b", "3")] })
-      assert.deepStrictEqual(yield* values("events_committed_total"), { "message-log": 3 })
+      assert.deepStrictEqual(yield* values("events_committed_total"), { ...none, "message-log": 3 })
       assert.deepStrictEqual(yield* values("outbox_events"), { pending: 3, in_flight: 0, dead: 0 })
       assert.deepStrictEqual(yield* values("outbox_lanes"), { "": 2 })
 
       yield* TestClock.setTime(DateTime.toEpochMillis(at(61)))
       yield* outbox.delivered(yield* outbox.claim)
       yield* outbox.bury(yield* outbox.claim, { reason: "rejected", words: "no" })
-      assert.deepStrictEqual(yield* values("events_delivered_total"), { "message-log": 1 })
-      assert.deepStrictEqual(yield* values("events_rejected_total"), { "message-log": 1 })
+      assert.deepStrictEqual(yield* values("events_delivered_total"), { ...none, "message-log": 1 })
+      assert.deepStrictEqual(yield* values("events_rejected_total"), { ...none, "message-log": 1 })
       assert.deepStrictEqual(yield* values("delivery_lag_seconds"), { "": 1 })
       assert.deepStrictEqual(watch.counts(), { committed: 3, delivered: 1, rejected: 1, lag: 60 })
     }).pipe(isolated, Effect.provide(services))
@@ -172,5 +175,77 @@ describe("OutboxWatch", () => {
       yield* TestClock.adjust(0)
       assert.isUndefined(watch.committingSince())
     }).pipe(isolated, Effect.provide(services))
+  )
+
+  it.effect(
+    "what is tried again holds up the sender and all others, between the tries and among successes",
+    () =>
+      Effect.gen(function* () {
+        const memory = yield* OutboxMemory.make()
+        let isFull = false
+        const full = new OutboxError({
+          method: "delivered",
+          reason: "Unavailable",
+          message: "The disk is full"
+        })
+        const { outbox, watch } = yield* OutboxWatch.make({
+          ...memory,
+          delivered: (claim) => Effect.suspend(() => (isFull ? Effect.fail(full) : memory.delivered(claim)))
+        })
+        const health = yield* Health
+        const heldUp = () => [watch.sinceHeldUp("sender"), watch.sinceHeldUp("others")]
+        yield* outbox.commit({ ...commit, entries: [entry("a", "1")] })
+        assert.deepStrictEqual(heldUp(), [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY])
+        isFull = true
+        const claim = yield* outbox.claim
+        yield* Effect.forkScoped(OutboxAccess.persist(outbox.delivered(claim)))
+        for (let tenth = 0; tenth < 600; tenth++) {
+          yield* TestClock.adjust("100 millis")
+          yield* outbox.checkpoint("s")
+          assert.deepStrictEqual(heldUp(), [0, 0])
+        }
+        assert.deepStrictEqual(
+          (yield* health.failingFor("59 seconds")).map(({ name }) => name),
+          [OutboxWatch.STORE]
+        )
+        isFull = false
+        yield* TestClock.adjust("1 second")
+        assert.isTrue((yield* health.report).healthy)
+        yield* TestClock.adjust("1 minute")
+        const [sender = 0, others = 0] = heldUp()
+        assert.isTrue(sender === others && sender >= 60_000 && sender <= 61_000)
+      }).pipe(isolated, Effect.provide(services))
+  )
+
+  it.effect("what failed and is not tried again holds up nobody for long", () =>
+    Effect.gen(function* () {
+      const memory = yield* OutboxMemory.make()
+      const full = new OutboxError({ method: "commit", reason: "Unavailable", message: "The disk is full" })
+      const { outbox, watch } = yield* OutboxWatch.make({ ...memory, commit: () => Effect.fail(full) })
+      yield* Effect.flip(outbox.commit(commit))
+      assert.strictEqual(watch.sinceHeldUp("sender"), 0)
+      yield* TestClock.adjust("1 minute")
+      assert.isUndefined(watch.committingSince())
+      assert.strictEqual(watch.sinceHeldUp("sender"), 60_000)
+    }).pipe(isolated, Effect.provide(services))
+  )
+
+  it.effect("setting the clock changes nothing about whether delivery gets on", () =>
+    Effect.gen(function* () {
+      const { clock, set } = yield* shifted
+      yield* Effect.gen(function* () {
+        yield* TestClock.adjust("1 day")
+        const { outbox } = yield* watched
+        const isFailing = Effect.map((yield* Health).failingFor("90 seconds"), ({ length }) => length > 0)
+        yield* TestClock.adjust("1 hour")
+        yield* outbox.commit({ ...commit, entries: [entry("a", "1")] })
+        yield* TestClock.adjust("10 seconds")
+        yield* set(3_600_000)
+        assert.isFalse(yield* isFailing)
+        yield* set(-3_600_000)
+        yield* TestClock.adjust("80 seconds")
+        assert.isTrue(yield* isFailing)
+      }).pipe(isolated, Effect.provide(services), Effect.provideService(Clock.Clock, clock))
+    })
   )
 })

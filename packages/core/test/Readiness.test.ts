@@ -1,11 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as ServerFault from "@observability-agents/testing/ServerFault"
-import { type DateTime, Effect, Layer } from "effect"
+import { Clock, type DateTime, Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
+import { Activity } from "../src/Activity.ts"
+import * as EventSender from "../src/EventSender.ts"
 import { Health } from "../src/Health.ts"
 import * as Loop from "../src/Loop.ts"
+import { Outbox, OutboxError } from "../src/Outbox.ts"
+import * as OutboxMemory from "../src/OutboxMemory.ts"
+import * as OutboxWatch from "../src/OutboxWatch.ts"
+import * as Readiness from "../src/Readiness.ts"
 import { Supervisor } from "../src/Supervisor.ts"
+import * as Wiring from "../src/Wiring.ts"
 import { run } from "./support/scripted.ts"
+import * as Sending from "./support/sending.ts"
+import { shifted } from "./support/shifted.ts"
 import * as Status from "./support/status.ts"
 
 /** A run per minute, so that there is always something to deliver. */
@@ -23,7 +32,8 @@ describe("Readiness", () => {
       yield* TestClock.adjust("10 seconds")
       assert.deepStrictEqual(yield* status.ready, { status: 503, parts: ["list runs"] })
       assert.strictEqual(yield* status.live, 200)
-      yield* TestClock.adjust("11 seconds")
+      // The agent's Loops may be there a little later than the status server, and the first read takes 20 seconds.
+      yield* TestClock.adjust("18 seconds")
       assert.deepStrictEqual(yield* status.ready, { status: 200, parts: [] })
     })
   )
@@ -152,5 +162,137 @@ describe("Readiness", () => {
       yield* TestClock.adjust("6 minutes")
       assert.deepStrictEqual(yield* failing, ["a run has not got on since then"])
     }).pipe(Effect.provide(Layer.merge(Health.layer, Supervisor.layer)))
+  )
+
+  const soon = { core: { health_grace: 5 }, status: { stale_after: 5, stuck_after: 1800 } }
+
+  it.effect("a clock that is set back does not end an outage", () =>
+    Effect.gen(function* () {
+      const { clock, set } = yield* shifted
+      yield* Effect.gen(function* () {
+        let isDown = false
+        const status = yield* Status.start({
+          settings: soon,
+          poll: (now) => (isDown ? Effect.fail("no answer") : busy(now))
+        })
+        yield* TestClock.adjust("1 minute")
+        isDown = true
+        yield* TestClock.adjust("10 minutes")
+        assert.deepStrictEqual(yield* status.ready, { status: 503, parts: ["list runs"] })
+        const before = (yield* status.server.heartbeats).length
+        yield* set(-3_600_000)
+        assert.deepStrictEqual(yield* status.ready, { status: 503, parts: ["list runs"] })
+        yield* TestClock.adjust("10 minutes")
+        assert.deepStrictEqual(yield* status.ready, { status: 503, parts: ["list runs"] })
+        assert.strictEqual((yield* status.server.heartbeats).length, before)
+        isDown = false
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* status.ready).status, 200)
+      }).pipe(Effect.provideService(Clock.Clock, clock))
+    })
+  )
+
+  it.effect("a clock that is set forward makes no task hang, and no source stale", () =>
+    Effect.gen(function* () {
+      const { clock, set } = yield* shifted
+      yield* Effect.gen(function* () {
+        const status = yield* Status.start({
+          settings: soon,
+          poll: (now) => Effect.delay(busy(now), "4 seconds")
+        })
+        yield* TestClock.adjust("62 seconds")
+        assert.strictEqual((yield* status.ready).status, 200)
+        yield* set(3_600_000)
+        assert.strictEqual(yield* status.live, 200)
+        assert.deepStrictEqual(yield* status.ready, { status: 200, parts: [] })
+      }).pipe(Effect.provideService(Clock.Clock, clock))
+    })
+  )
+
+  it.effect("a tool that hangs until each request is given up stays red without a break", () =>
+    Effect.gen(function* () {
+      let hangs = false
+      const status = yield* Status.start({
+        settings: soon,
+        poll: (now) => (hangs ? Effect.andThen(Effect.sleep("1 minute"), Effect.fail("time-out")) : busy(now))
+      })
+      yield* TestClock.adjust("61 seconds")
+      hangs = true
+      yield* TestClock.adjust("25 seconds")
+      const answers: Array<number> = []
+      for (let second = 0; second < 180; second++) {
+        yield* TestClock.adjust("1 second")
+        answers.push((yield* status.ready).status)
+      }
+      assert.deepStrictEqual(new Set(answers), new Set([503]))
+    })
+  )
+
+  it.effect("a request that takes all the time it may does not hang, however short stuck_after is", () =>
+    Effect.gen(function* () {
+      let hangs = false
+      const status = yield* Status.start({
+        settings: {
+          ...soon,
+          status: { stale_after: 5, stuck_after: 5 },
+          http: { read_timeout: 100, retries: 1 }
+        },
+        poll: (now) => (hangs ? Effect.never : busy(now))
+      })
+      yield* TestClock.adjust("1 minute")
+      hangs = true
+      yield* TestClock.adjust("200 seconds")
+      assert.strictEqual(yield* status.live, 200)
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(yield* status.live, 503)
+    })
+  )
+
+  it("a request may take all of its tries, and the waits between them", () => {
+    const longest = Readiness.longestRequest({ readTimeout: Duration.seconds(60), retries: 3 })
+    assert.strictEqual(Duration.toSeconds(longest), 4 * 60 + 3 * 60)
+  })
+
+  it.effect("what waits for a store that cannot be written does not hang, nor what it held up before", () =>
+    Effect.gen(function* () {
+      const memory = yield* OutboxMemory.make()
+      let isFull = true
+      const full = new OutboxError({
+        method: "delivered",
+        reason: "Unavailable",
+        message: "The disk is full"
+      })
+      const { outbox, watch } = yield* OutboxWatch.make({
+        ...memory,
+        delivered: (claim) => Effect.suspend(() => (isFull ? Effect.fail(full) : memory.delivered(claim)))
+      })
+      const wiring = Wiring.make()
+      const server = Sending.makeServer()
+      yield* Layer.build(
+        Layer.merge(EventSender.layerWith(Sending.options), Loop.once("list runs", Effect.never)).pipe(
+          Layer.provide(server.layer),
+          Layer.provide(Layer.succeed(Outbox, outbox)),
+          Layer.provide(Layer.succeed(Wiring.Current, wiring))
+        )
+      )
+      yield* outbox.commit({ source: "s", runs: [], forget: [], entries: [Sending.entry("a", "1")] })
+      const stuckAfter = Duration.minutes(30)
+      const live = Effect.map(
+        Readiness.live({ health: yield* Health, watch, wiring, staleAfter: stuckAfter, stuckAfter }),
+        ({ reasons }) => reasons.map(({ part }) => part)
+      )
+      // Between two tries, too, and although reading works.
+      for (let minute = 0; minute < 180; minute++) {
+        yield* TestClock.adjust("60300 millis")
+        yield* outbox.checkpoint("s")
+        assert.deepStrictEqual(yield* live, [])
+      }
+      isFull = false
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(server.posts, ["1"])
+      assert.deepStrictEqual(yield* live, [])
+      yield* TestClock.adjust("30 minutes")
+      assert.deepStrictEqual(yield* live, ["list runs"])
+    }).pipe(Effect.provide(Layer.mergeAll(Activity.layer, Health.layer, Supervisor.layer)))
   )
 })

@@ -147,9 +147,17 @@ describe("StatusApp", () => {
       const entered = yield* status.get(`/?token=${encodeURIComponent(token)}`)
       assert.deepStrictEqual([entered.status, entered.headers["location"], entered.text], [303, "/", ""])
       const cookie = entered.headers["set-cookie"] ?? ""
-      assert.match(cookie, /; Path=\/; HttpOnly; SameSite=Strict$/)
-      assert.strictEqual(yield* code("/", { cookie: cookie.split(";")[0] ?? "" }), 200)
-      assert.strictEqual(yield* code("/", { cookie: "observability_agent_status=%zz" }), 401)
+      // It holds no token, and its name that of the port, for browsers send cookies to all ports of a host.
+      assert.match(
+        cookie,
+        /^observability_agent_status_8080=[0-9a-f]{64}; Path=\/; HttpOnly; SameSite=Strict$/
+      )
+      const shown = cookie.split(";")[0] ?? ""
+      assert.strictEqual(yield* code("/", { cookie: shown }), 200)
+      assert.strictEqual(yield* code("/", { cookie: shown, host: "localhost:8081" }), 401)
+      for (const value of ["%zz", encodeURIComponent(token), shown.slice(-63)]) {
+        assert.strictEqual(yield* code("/", { cookie: `observability_agent_status_8080=${value}` }), 401)
+      }
     })
   )
 
@@ -239,6 +247,52 @@ describe("StatusApp", () => {
       )
       yield* TestClock.adjust(0)
       assert.strictEqual((yield* status.open("/events")).status, 200)
+    })
+  )
+
+  it.effect("those who come in at the same moment do not all find the last place free", () =>
+    Effect.gen(function* () {
+      const status = yield* Status.start()
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          // Their bodies are not read yet.
+          const all = yield* Effect.forEach(Array.from({ length: 40 }), () => status.open("/events"))
+          assert.strictEqual(all.filter(({ status }) => status === 200).length, 32)
+        })
+      )
+      assert.strictEqual((yield* status.open("/events")).status, 200)
+    })
+  )
+
+  it.effect("an address that could be read in two ways is answered 400, with a token and without", () =>
+    Effect.gen(function* () {
+      for (const token of [undefined, "correct horse battery staple"]) {
+        const status = yield* Status.start(token === undefined ? {} : { token })
+        const odd = [
+          ...["/status.json", "/metrics", "/", "/events"].map((path) => `${path};/../health/live`),
+          ..."/health/live;x /health/live# /health\\live //health/live /a/../b /%2E%2e/b /health%2flive".split(
+            " "
+          ),
+          ..."// //[ http://[ http://localhost/health/live * health/live /status.json#/health/live".split(
+            " "
+          ),
+          "/status.json?x#/health/live"
+        ]
+        for (const path of odd) {
+          const answer = yield* status.raw(path)
+          assert.deepStrictEqual([path, answer.status], [path, 400])
+          assert.strictEqual(answer.headers["x-content-type-options"], "nosniff")
+        }
+        const rightly = token === undefined ? 200 : 401
+        for (const [path, code] of [
+          ["/health/live?x=/../;//", 200],
+          ["/status.json?component=a..b//c;d", rightly],
+          ["/status.json?/health/live", rightly],
+          ["/health/livex", token === undefined ? 404 : 401]
+        ] as const) {
+          assert.deepStrictEqual([path, (yield* status.raw(path)).status], [path, code])
+        }
+      }
     })
   )
 

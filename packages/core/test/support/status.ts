@@ -70,6 +70,18 @@ export const start = Effect.fnUntraced(function* (options: Options = {}) {
       Effect.provideService(Metric.MetricRegistry, registry)
     )
 
+  /** An answer to an address as it stands, which a browser would have put right. */
+  const raw = (path: string) =>
+    answer.pipe(
+      Effect.provideService(
+        HttpServerRequest.HttpServerRequest,
+        HttpServerRequest.fromWeb(
+          new Request("http://localhost/", { headers: { host: "localhost:8080" } })
+        ).modify({ url: path })
+      ),
+      Effect.provideService(Metric.MetricRegistry, registry)
+    )
+
   /** An answer with its whole body. */
   const get = (path: string, headers?: Record<string, string>, method?: string) =>
     Effect.flatMap(open(path, headers, method), (response) =>
@@ -116,6 +128,7 @@ export const start = Effect.fnUntraced(function* (options: Options = {}) {
   return {
     get,
     open,
+    raw,
     json,
     ready,
     live,
