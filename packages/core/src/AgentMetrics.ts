@@ -272,10 +272,6 @@ export const begun = <N extends NameOf<"counter">>(
 ): Effect.Effect<void> =>
   Effect.forEach(all, (labels) => Metric.value(counter(name, labels)), { discard: true })
 
-/** Counts one request to a tool. `call` is the Handle's name for it, `outcome` such as `success`, `429`, `timeout`. */
-export const toolRequests = (labels: Labels<"tool_requests_total">): Effect.Effect<void> =>
-  Metric.update(counter("tool_requests_total", labels), 1)
-
 /** Tells how many requests to the tool could be sent at once now, read by `available` when asked, until the Scope closes. */
 export const toolBudget = (
   workspace: string,

@@ -78,7 +78,10 @@ export const make = (sentences: { readonly failed: string; readonly recovered: s
  *
  * @category getters
  */
-export const describe = (cause: Cause.Cause<unknown>): string => {
+export const describe = (
+  cause: Cause.Cause<unknown>,
+  mask: (text: string) => string = (text) => text
+): string => {
   if (Cause.hasInterruptsOnly(cause)) return "interrupted"
   const error = Cause.squash(cause)
   const words =
@@ -89,7 +92,8 @@ export const describe = (cause: Cause.Cause<unknown>): string => {
       : typeof error === "string"
         ? error
         : Cause.pretty(Cause.fail(error))
-  const line = words.replace(/\s+/g, " ").trim()
+  // Before the cut, which could leave a part of what is to be masked.
+  const line = mask(words).replace(/\s+/g, " ").trim()
   return line.length <= MAX_LINE ? line : `${line.slice(0, MAX_LINE - 1)}…`
 }
 

@@ -25,9 +25,9 @@ export const layer: Layer.Layer<never, never, Activity> = Layer.unwrap(
             tell(() => ({
               kind: "log",
               level: logLevel,
-              message: mask(EventTitle.cut([message].flat().map(String).join(" "), LONGEST)),
+              message: EventTitle.cut(mask([message].flat().map(String).join(" ")), LONGEST),
               loop: typeof loop === "string" ? loop : undefined,
-              cause: cause.reasons.length === 0 ? undefined : mask(FailureLog.describe(cause))
+              cause: cause.reasons.length === 0 ? undefined : FailureLog.describe(cause, mask)
             }))
           )
         })

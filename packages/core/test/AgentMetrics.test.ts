@@ -246,7 +246,11 @@ describe("AgentMetrics", () => {
       yield* Effect.scoped(
         Effect.gen(function* () {
           yield* AgentMetrics.toolBudget("prod", () => 7)
-          yield* AgentMetrics.toolRequests({ workspace: "prod", call: "listRuns", outcome: "success" })
+          yield* AgentMetrics.family("tool_requests_total", (outcome: string) => ({
+            workspace: "prod",
+            call: "list",
+            outcome
+          }))("success")
           assert.deepStrictEqual(
             yield* depth,
             OF_TOOLS.map((name) => `observability_agent_${name}`).reverse()

@@ -89,4 +89,10 @@ describe("FailureLog", () => {
     assert.strictEqual(FailureLog.describe(Cause.interrupt(1)), "interrupted")
     assert.strictEqual(FailureLog.describe(Cause.fail("x".repeat(1000))).length, 300)
   })
+
+  it("masks a cause before it is cut, so that no part of a secret is left", () => {
+    const mask = (text: string) => text.replaceAll("secret-of-some-length", "***")
+    const line = FailureLog.describe(Cause.fail(`${"x".repeat(290)}secret-of-some-length`), mask)
+    assert.notInclude(line, "secret")
+  })
 })
