@@ -3,7 +3,7 @@
  * secrets that were given away. Each finding is a sentence that begins with the name of the bug.
  */
 import type * as Event from "@observability-agents/toolkit/Event"
-import type { Witness } from "./AgentSuiteWitness.ts"
+import type { Witness } from "./AgentWitness.ts"
 import * as EventLog from "./EventLog.ts"
 import type { Accepted } from "./FakeObservability.ts"
 import type { Expected } from "./Scenario.ts"

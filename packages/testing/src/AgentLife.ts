@@ -28,7 +28,7 @@ import * as AgentFixture from "./AgentFixture.ts"
 import { FakeObservability } from "./FakeObservability.ts"
 import type * as SettingsFixture from "./SettingsFixture.ts"
 import type * as TestNetwork from "./TestNetwork.ts"
-import * as Witness from "./AgentSuiteWitness.ts"
+import * as Witness from "./AgentWitness.ts"
 
 /** What a life begins with. */
 export interface Options<out E> {

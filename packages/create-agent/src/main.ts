@@ -1,0 +1,3 @@
+#!/usr/bin/env node
+/** The program behind `npm create @observability-agents/agent`. */
+export {}
