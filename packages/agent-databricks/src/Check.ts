@@ -17,6 +17,7 @@ import * as CheckAdvice from "./CheckAdvice.ts"
 import { Databricks } from "./Databricks.ts"
 import { DatabricksSettings } from "./DatabricksSettings.ts"
 import * as Run from "./Run.ts"
+import * as RunPhase from "./RunPhase.ts"
 import * as Workspaces from "./Workspaces.ts"
 
 /** A check of each workspace. */
@@ -110,7 +111,7 @@ const probe = (workspace: Workspaces.Workspace, index: number | undefined): Agen
         return `${answers}, but shows no runs: there were none within 60 days, or the credentials may not view any job (permission CAN VIEW).`
       }
       const { run_id, run_name, start_time } = newest.value
-      const at = Run.time(start_time)
+      const at = RunPhase.time(start_time)
       return `${answers}; its newest run is ${run_id}${run_name === undefined ? "" : ` of "${run_name}"`}${at === undefined ? "" : `, started ${DateTime.formatIso(at)}`}.`
     })
   )

@@ -16,8 +16,9 @@ import type { DatabricksError } from "./DatabricksError.ts"
 import * as Digest from "./Digest.ts"
 import * as ForEach from "./ForEach.ts"
 import * as Run from "./Run.ts"
+import * as RunMessages from "./RunMessages.ts"
 import * as RunPhase from "./RunPhase.ts"
-import type * as RunRecord from "./RunRecord.ts"
+import * as RunRecord from "./RunRecord.ts"
 import type { TaskOutput } from "./TaskOutput.ts"
 
 /** What is asked for. */
@@ -239,8 +240,8 @@ const hasFailed = (task: RunRecord.RunTask): boolean => Run.wantsOutput(task, { 
 /** Whether how the attempt ended was told, so that nobody has to ask for the reason any more. */
 const isTold = (known: TrackedRun.TrackedRun, task: RunRecord.RunTask): boolean =>
   TrackedRun.hasMessage(known, {
-    key: Run.ERROR_KEY,
-    task: { key: task.task_key, attempt: Run.attempt(task) }
+    key: RunMessages.ERROR_KEY,
+    task: { key: task.task_key, attempt: RunRecord.attempt(task) }
   }) ||
   (known.outline !== undefined &&
     task.end_time !== undefined &&

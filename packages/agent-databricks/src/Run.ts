@@ -15,11 +15,6 @@ import * as RunRetry from "./RunRetry.ts"
 import type { TaskOutput } from "./TaskOutput.ts"
 import * as TestResults from "./TestResults.ts"
 
-export { attempt, decode, merge, RunId } from "./RunRecord.ts"
-export type { Malformed, Run } from "./RunRecord.ts"
-export { time } from "./RunPhase.ts"
-export { ERROR_KEY } from "./RunMessages.ts"
-
 /** What the agent calls Databricks' runs on the server. */
 export const TOOL = "databricks"
 

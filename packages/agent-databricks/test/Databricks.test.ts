@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import { inspect } from "node:util"
 import { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
 import { Databricks, make, origin, type Query } from "@observability-agents/agent-databricks/Databricks"
-import { RunId } from "@observability-agents/agent-databricks/Run"
+import { RunId } from "@observability-agents/agent-databricks/RunRecord"
 import * as Fake from "@observability-agents/agent-databricks/testing/FakeDatabricks"
 import * as Fault from "@observability-agents/agent-databricks/testing/Fault"
 

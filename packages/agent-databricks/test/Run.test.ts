@@ -2,12 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Result } from "effect"
 import * as Json from "@observability-agents/agent-databricks/Json"
 import * as Run from "@observability-agents/agent-databricks/Run"
+import * as RunRecord from "@observability-agents/agent-databricks/RunRecord"
 import * as RunPhase from "@observability-agents/agent-databricks/RunPhase"
 
 const noon = DateTime.makeUnsafe("2026-03-01T12:00:00Z")
 const at = (seconds: number) => DateTime.toEpochMillis(noon) + seconds * 1000
 const decode = (input: unknown) =>
-  Result.getOrThrowWith(Run.decode(input), ({ problem }) => new Error(problem))
+  Result.getOrThrowWith(RunRecord.decode(input), ({ problem }) => new Error(problem))
 const snapshot = (input: object, options?: Run.SnapshotOptions) =>
   Run.toSnapshot(decode({ run_id: 7, job_id: 3, ...input }), noon, options)
 const ended = (code: string) => ({ status: { state: "TERMINATED", termination_details: { code } } })
@@ -132,13 +133,15 @@ describe("decode", () => {
   it.each([[null], ["text"], [[]], [{}], [{ run_id: null }], [{ run_id: 1.5 }], [{ run_id: "" }]])(
     "says what is wrong with %j",
     (input) => {
-      const result = Run.decode(input)
+      const result = RunRecord.decode(input)
       assert.isTrue(Result.isFailure(result) && result.failure.problem.length > 0)
     }
   )
 
   it("tells the id of a run that is otherwise illegible", () => {
-    const result = Run.decode({ run_id: 99, tasks: "c4nary" }, (text) => text.replaceAll("c4nary", "***"))
+    const result = RunRecord.decode({ run_id: 99, tasks: "c4nary" }, (text) =>
+      text.replaceAll("c4nary", "***")
+    )
     assert.isTrue(
       Result.isFailure(result) && result.failure.runId === "99" && /tasks/.test(result.failure.problem)
     )
@@ -177,7 +180,7 @@ describe("decode", () => {
   })
 
   it("does not guess which job a run belongs to", () => {
-    assert.isTrue(Result.isFailure(Run.decode({ run_id: 1, job_id: {} })))
+    assert.isTrue(Result.isFailure(RunRecord.decode({ run_id: 1, job_id: {} })))
   })
 })
 
@@ -196,7 +199,7 @@ describe("merge", () => {
       iterations: [{ task_key: "i1", run_id: 7 }],
       repair_history: [{ type: "REPAIR" }]
     })
-    const run = Run.merge(first, next)
+    const run = RunRecord.merge(first, next)
     assert.strictEqual(run.run_name, "a")
     assert.lengthOf(run.tasks, 1)
     assert.deepStrictEqual(
@@ -209,8 +212,8 @@ describe("merge", () => {
   it("keeps the attempts of one task apart", () => {
     const page = (run_id: number | undefined, attempt_number: number) =>
       decode({ run_id: 1, tasks: [{ task_key: "t", attempt_number, ...(run_id && { run_id }) }] })
-    assert.lengthOf(Run.merge(page(5, 0), page(6, 1)).tasks, 2)
-    assert.lengthOf(Run.merge(page(undefined, 0), page(undefined, 1)).tasks, 2)
+    assert.lengthOf(RunRecord.merge(page(5, 0), page(6, 1)).tasks, 2)
+    assert.lengthOf(RunRecord.merge(page(undefined, 0), page(undefined, 1)).tasks, 2)
   })
 })
 

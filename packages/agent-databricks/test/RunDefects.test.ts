@@ -8,10 +8,11 @@ import * as RunTracker from "@observability-agents/core/RunTracker"
 import type * as RunSnapshot from "@observability-agents/core/RunSnapshot"
 import type * as TrackedRun from "@observability-agents/core/TrackedRun"
 import * as Run from "@observability-agents/agent-databricks/Run"
+import * as RunRecord from "@observability-agents/agent-databricks/RunRecord"
 
 const noon = DateTime.makeUnsafe("2026-03-01T12:00:00Z")
 const at = (seconds: number) => DateTime.toEpochMillis(noon) + seconds * 1000
-const decode = (input: object) => Result.getOrThrow(Run.decode({ run_id: 7, job_id: 3, ...input }))
+const decode = (input: object) => Result.getOrThrow(RunRecord.decode({ run_id: 7, job_id: 3, ...input }))
 const snapshot = (input: object, observed = 0) => {
   const found = Run.toSnapshot(decode(input), DateTime.makeUnsafe(at(observed)))
   if (found === undefined) throw new Error("no snapshot")
@@ -40,7 +41,7 @@ describe("error bodies", () => {
     [{ error: "The service is not available." }],
     ["<!doctype html><html></html>"]
   ])("are not read as a run: %j", (body) => {
-    assert.isTrue(Result.isFailure(Run.decode(body)))
+    assert.isTrue(Result.isFailure(RunRecord.decode(body)))
   })
 })
 
@@ -87,7 +88,7 @@ describe("a run", () => {
           run_id: 100 + from + index
         }))
       })
-    assert.lengthOf(Run.merge(page(0, 100), page(100, 1)).tasks, 101)
+    assert.lengthOf(RunRecord.merge(page(0, 100), page(100, 1)).tasks, 101)
   })
 
   it.each([["QUEUED"], ["PENDING"], ["BLOCKED"], ["WAITING"], ["WAITING_FOR_RETRY"], ["SKIPPED"]])(

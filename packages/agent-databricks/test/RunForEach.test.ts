@@ -2,12 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Result } from "effect"
 import * as ForEach from "@observability-agents/agent-databricks/ForEach"
 import * as Run from "@observability-agents/agent-databricks/Run"
+import * as RunRecord from "@observability-agents/agent-databricks/RunRecord"
 import * as RunTracker from "@observability-agents/core/RunTracker"
 
 const noon = DateTime.makeUnsafe("2026-03-01T12:00:00Z")
 const at = (seconds: number) => DateTime.toEpochMillis(noon) + seconds * 1000
 const ended = (code: string) => ({ status: { state: "TERMINATED", termination_details: { code } } })
-const decode = (input: object) => Result.getOrThrow(Run.decode({ run_id: 7, job_id: 3, ...input }))
+const decode = (input: object) => Result.getOrThrow(RunRecord.decode({ run_id: 7, job_id: 3, ...input }))
 const stats = {
   task_run_stats: {
     total_iterations: 40,

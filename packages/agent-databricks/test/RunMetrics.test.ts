@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Result } from "effect"
 import * as Run from "@observability-agents/agent-databricks/Run"
+import * as RunRecord from "@observability-agents/agent-databricks/RunRecord"
 
 const noon = DateTime.makeUnsafe("2026-03-01T12:00:00Z")
 const at = (seconds: number) => DateTime.toEpochMillis(noon) + seconds * 1000
@@ -8,7 +9,7 @@ const ended = (code: string) => ({ status: { state: "TERMINATED", termination_de
 const times = { start_time: at(0), end_time: at(100) }
 const snapshot = (input: object, options: Run.SnapshotOptions = { metrics: true }) =>
   Run.toSnapshot(
-    Result.getOrThrow(Run.decode({ run_id: 7, ...times, ...ended("SUCCESS"), ...input })),
+    Result.getOrThrow(RunRecord.decode({ run_id: 7, ...times, ...ended("SUCCESS"), ...input })),
     noon,
     options
   )

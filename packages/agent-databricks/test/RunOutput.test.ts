@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { DateTime, Effect, Result } from "effect"
 import * as Run from "@observability-agents/agent-databricks/Run"
+import * as RunRecord from "@observability-agents/agent-databricks/RunRecord"
 import * as TaskOutput from "@observability-agents/agent-databricks/TaskOutput"
 import * as RunTracker from "@observability-agents/core/RunTracker"
 import * as Event from "@observability-agents/toolkit/Event"
@@ -11,7 +12,9 @@ const ended = (code: string) => ({ status: { state: "TERMINATED", termination_de
 const times = { start_time: at(0), end_time: at(10) }
 const snapshot = (task: object, output: unknown, options: Run.SnapshotOptions = {}) => {
   const tasks = [{ task_key: "a", run_id: 8, ...times, ...ended("SUCCESS"), ...task }]
-  const run = Result.getOrThrow(Run.decode({ run_id: 7, job_id: 3, ...times, ...ended("SUCCESS"), tasks }))
+  const run = Result.getOrThrow(
+    RunRecord.decode({ run_id: 7, job_id: 3, ...times, ...ended("SUCCESS"), tasks })
+  )
   const found = Run.toSnapshot(run, noon, { outputOf: () => TaskOutput.decode(output), ...options })
   if (found === undefined) throw new Error("no snapshot")
   return found
@@ -76,7 +79,7 @@ describe("the error of a task", () => {
 
   it("is named among the details of the run's own failure", () => {
     const run = Result.getOrThrow(
-      Run.decode({
+      RunRecord.decode({
         run_id: 7,
         ...ended("RUN_EXECUTION_ERROR"),
         tasks: [
@@ -93,9 +96,9 @@ describe("the error of a task", () => {
 
   it("is asked for once per failed attempt, and not where there is none", () => {
     const wants = (task: object, results = false) =>
-      Result.getOrThrow(Run.decode({ run_id: 1, tasks: [{ task_key: "a", run_id: 8, ...task }] })).tasks.map(
-        (each) => Run.wantsOutput(each, { results })
-      )[0]
+      Result.getOrThrow(
+        RunRecord.decode({ run_id: 1, tasks: [{ task_key: "a", run_id: 8, ...task }] })
+      ).tasks.map((each) => Run.wantsOutput(each, { results }))[0]
     const failed = ended("RUN_EXECUTION_ERROR")
     assert.strictEqual(wants({ ...failed, notebook_task: {} }), "error")
     assert.strictEqual(wants({ ...failed, spark_jar_task: {} }, true), "error")
@@ -288,7 +291,7 @@ describe("a run-job task", () => {
 
   it("is named by the run that it started", () => {
     const run = Result.getOrThrow(
-      Run.decode({
+      RunRecord.decode({
         run_id: 901,
         job_id: 55,
         trigger: "RUN_JOB_TASK",
@@ -299,7 +302,7 @@ describe("a run-job task", () => {
     const found = Run.toSnapshot(run, noon)
     assert.include(found?.metadata, { trigger: "RUN_JOB_TASK", parent_task_run_id: "8" })
     const none = Result.getOrThrow(
-      Run.decode({ run_id: 901, trigger_info: { run_id: 0 }, ...ended("SUCCESS") })
+      RunRecord.decode({ run_id: 901, trigger_info: { run_id: 0 }, ...ended("SUCCESS") })
     )
     assert.notProperty(Run.toSnapshot(none, noon)?.metadata, "parent_task_run_id")
   })

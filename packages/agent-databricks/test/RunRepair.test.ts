@@ -4,11 +4,12 @@ import type * as RunSnapshot from "@observability-agents/core/RunSnapshot"
 import * as RunTracker from "@observability-agents/core/RunTracker"
 import type * as TrackedRun from "@observability-agents/core/TrackedRun"
 import * as Run from "@observability-agents/agent-databricks/Run"
+import * as RunRecord from "@observability-agents/agent-databricks/RunRecord"
 
 const noon = DateTime.makeUnsafe("2026-03-01T12:00:00Z")
 const at = (seconds: number) => DateTime.toEpochMillis(noon) + seconds * 1000
 const snapshot = (input: object, observed = 0) => {
-  const run = Result.getOrThrow(Run.decode({ run_id: 7, job_id: 3, start_time: at(0), ...input }))
+  const run = Result.getOrThrow(RunRecord.decode({ run_id: 7, job_id: 3, start_time: at(0), ...input }))
   const found = Run.toSnapshot(run, DateTime.makeUnsafe(at(observed)))
   if (found === undefined) throw new Error("no snapshot")
   return found
@@ -124,7 +125,7 @@ describe("a repair", () => {
 
   it("has its history asked for when a task ran more often than it is retried and the answer lacks it", () => {
     const wants = (input: object) =>
-      Run.wantsHistory(Result.getOrThrow(Run.decode({ run_id: 1, tasks: [first], ...input })))
+      Run.wantsHistory(Result.getOrThrow(RunRecord.decode({ run_id: 1, tasks: [first], ...input })))
     assert.isFalse(wants({}))
     assert.isTrue(wants({ tasks: [first, attempt(1, {})] }))
     assert.isTrue(wants({ tasks: [first, attempt(2, { max_retries: 1 })] }))
