@@ -60,11 +60,6 @@ const bodyOf = (
     let size = 0
     let text = ""
     return response.stream.pipe(
-      Stream.catchIf(
-        ({ reason }) => reason._tag === "EmptyBodyError",
-        () => Stream.empty
-      ),
-      Stream.mapError((error) => disturbance(error, hide)),
       Stream.runForEach((chunk) => {
         size += chunk.byteLength
         if (size > MAX_BYTES) {
@@ -74,6 +69,9 @@ const bodyOf = (
         text += decoder.decode(chunk, { stream: true })
         return Effect.void
       }),
+      Effect.catchTag("HttpClientError", (error) =>
+        error.reason._tag === "EmptyBodyError" ? Effect.void : Effect.fail(disturbance(error, hide))
+      ),
       Effect.map(() => text + decoder.decode())
     )
   }).pipe(

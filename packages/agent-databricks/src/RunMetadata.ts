@@ -10,11 +10,12 @@ import type { TaskOutput } from "./TaskOutput.ts"
 /** The fields that have a value: optional properties are left out, not set to `undefined`. */
 export const defined = <A extends object>(
   fields: A
-): { readonly [K in keyof A]?: Exclude<A[K], undefined> } =>
-  // SAFETY: exactly the properties whose value is undefined are removed.
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    readonly [K in keyof A]?: Exclude<A[K], undefined>
-  }
+): { readonly [K in keyof A]?: Exclude<A[K], undefined> } => {
+  const kept: { [K in keyof A]?: A[K] } = {}
+  for (const name in fields) if (fields[name] !== undefined) kept[name] = fields[name]
+  // SAFETY: exactly the properties whose value is undefined are left out.
+  return kept as { readonly [K in keyof A]?: Exclude<A[K], undefined> }
+}
 
 /** The repairs of a run, the oldest first; none without the history. */
 export const repairsOf = (run: Pick<RunRecord.Run, "repair_history">): ReadonlyArray<RunRecord.RepairItem> =>

@@ -6,7 +6,7 @@
  * two: runs that **began** in the Window or shortly before, which Databricks finds by itself; or, where a run is
  * missing that began earlier, and now and then in any case, those that **ended** since ({@link Finished}). Besides it asks for
  * single runs whose tasks do not fit into a list, that were repaired, or that no list shows ({@link Snapshots},
- * {@link Histories}, {@link Gone}), and for single tasks that failed ({@link Outputs}). What was read goes on page by page; the end of the Window goes last, and
+ * `Histories`, {@link Gone}), and for single tasks that failed ({@link Outputs}). What was read goes on page by page; the end of the Window goes last, and
  * only when nothing of it is missing, so that a disturbed sweep is read again.
  *
  * **The first Window.** What is promised for the time from `start_from` on is every run that ends in it. Where ended runs

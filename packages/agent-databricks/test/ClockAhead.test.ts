@@ -3,7 +3,8 @@ import * as DatabricksAgent from "@observability-agents/agent-databricks/Databri
 import { Outbox } from "@observability-agents/core/Outbox"
 import * as AgentFixture from "@observability-agents/testing/AgentFixture"
 import { FakeObservability } from "@observability-agents/testing/FakeObservability"
-import { Clock, DateTime, Duration, Effect, Option } from "effect"
+import * as FaultyClock from "@observability-agents/testing/FaultyClock"
+import { Clock, DateTime, Effect, Layer, Option } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { TestClock } from "effect/testing"
 
@@ -39,29 +40,16 @@ describe("A clock that was ahead by a day and is set right", () => {
   it.effect("loses no run that comes after, and the cursor comes back", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(AgentFixture.START)
-      const clock = yield* Clock.Clock
-      let ahead = Duration.toMillis("1 day")
-      const millis = () => clock.currentTimeMillisUnsafe() + ahead
-      const nanos = () => clock.currentTimeNanosUnsafe() + BigInt(ahead) * 1_000_000n
-      const shifted: Clock.Clock = {
-        currentTimeMillisUnsafe: millis,
-        currentTimeMillis: Effect.sync(millis),
-        currentTimeNanosUnsafe: nanos,
-        currentTimeNanos: Effect.sync(nanos),
-        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
-        monotonicTimeNanos: clock.monotonicTimeNanos,
-        sleep: (duration) => clock.sleep(duration)
-      }
+      const clock = yield* FaultyClock.make
+      yield* clock.jump("1 day")
       const runs: Array<Run> = []
-      const adjust = (duration: Duration.Input) =>
-        Effect.provideService(TestClock.adjust(duration), Clock.Clock, clock)
       yield* Effect.gen(function* () {
-        yield* adjust("1 minute")
-        ahead = 0
-        yield* adjust("1 minute")
-        const start = millis()
+        yield* TestClock.adjust("1 minute")
+        yield* clock.setRight
+        yield* TestClock.adjust("1 minute")
+        const start = yield* Clock.currentTimeMillis
         runs.push({ id: 1, start, end: start + 3000 })
-        yield* adjust("1 minute")
+        yield* TestClock.adjust("1 minute")
         const server = yield* FakeObservability
         assert.deepStrictEqual(
           (yield* server.events).map((event) => (event._tag === "RunStatus" ? event.status : event._tag)),
@@ -69,7 +57,7 @@ describe("A clock that was ahead by a day and is set right", () => {
         )
         const outbox = yield* Outbox
         const { cursor } = yield* outbox.checkpoint("databricks https://workspace.test")
-        assert.isAtMost(DateTime.toEpochMillis(Option.getOrThrow(cursor)), millis())
+        assert.isAtMost(DateTime.toEpochMillis(Option.getOrThrow(cursor)), yield* Clock.currentTimeMillis)
       }).pipe(
         Effect.scoped,
         Effect.provide(
@@ -79,9 +67,8 @@ describe("A clock that was ahead by a day and is set right", () => {
               databricks: { host: "https://workspace.test", period: 5 },
               auth_api_token: { agent_token: "dapi-fake" }
             }
-          })
-        ),
-        Effect.provideService(Clock.Clock, shifted)
+          }).pipe(Layer.provide(FaultyClock.FaultyClock.layerOf(clock)))
+        )
       )
     })
   )

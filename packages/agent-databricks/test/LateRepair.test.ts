@@ -3,9 +3,9 @@ import * as DatabricksAgent from "@observability-agents/agent-databricks/Databri
 import * as AgentFixture from "@observability-agents/testing/AgentFixture"
 import * as EventLog from "@observability-agents/testing/EventLog"
 import { FakeObservability } from "@observability-agents/testing/FakeObservability"
+import { Simulation } from "@observability-agents/testing/Simulation"
 import { Duration, Effect } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
-import { TestClock } from "effect/testing"
 
 const START = AgentFixture.START
 const SECOND = 1000
@@ -72,82 +72,78 @@ const makeWorkspace = (code: string, repairedAfter: Duration.Input) => {
       return answer(BEGIN >= Number(url.searchParams.get("start_time_from")) ? { runs: [run()] } : {})
     })
   )
-  return { state, client, again }
+  const becomes = (phase: typeof state.phase) =>
+    Effect.sync(() => {
+      state.phase = phase
+    })
+  const answers = (answers: typeof state.answers) =>
+    Effect.sync(() => {
+      state.answers = answers
+    })
+  return { becomes, answers, client }
 }
 
-const told = Effect.gen(function* () {
-  const server = yield* FakeObservability
-  const events = yield* server.events
-  assert.deepStrictEqual(EventLog.problems(events), [])
-  return events.flatMap((event) =>
-    event._tag === "RunStatus" ? [`${event.taskKey ?? "run"} ${event.status}`] : []
-  )
-})
-
-const live = (workspace: ReturnType<typeof makeWorkspace>) =>
-  AgentFixture.layer(DatabricksAgent.agent, {
+const simulation = (workspace: ReturnType<typeof makeWorkspace>) =>
+  Simulation.layer(DatabricksAgent.agent, {
     hosts: { "workspace.test": workspace.client },
     settings: {
       databricks: { host: "https://workspace.test", period: 30 },
       http: { retries: 0 },
       auth_api_token: { agent_token: "dapi-fake" }
-    }
+    },
+    secrets: ["dapi-fake"]
   })
 
+const inOrder = Effect.gen(function* () {
+  const server = yield* FakeObservability
+  assert.deepStrictEqual(EventLog.problems(yield* server.events), [])
+})
+
 describe("A run that is repaired", () => {
-  for (const [code, word] of [
-    ["RUN_EXECUTION_ERROR", "FAILED"],
-    ["SUCCESS_WITH_FAILURES", "COMPLETED_WITH_WARNINGS"]
+  const failure = ["RUNNING", "task t RUNNING", "task t message ERROR", "task t FAILED"]
+  const repair = ["RUNNING", "task t RUNNING", "task t COMPLETED", "COMPLETED"]
+
+  for (const [code, word, end] of [
+    ["RUN_EXECUTION_ERROR", "FAILED", ["message ERROR", "FAILED"]],
+    ["SUCCESS_WITH_FAILURES", "COMPLETED_WITH_WARNINGS", ["COMPLETED_WITH_WARNINGS"]]
   ] as const) {
-    it.effect(`three hours after it ended as ${word} is told as a second opening`, () =>
-      Effect.gen(function* () {
-        yield* TestClock.setTime(START)
-        const workspace = makeWorkspace(code, "3 hours")
-        yield* Effect.gen(function* () {
-          yield* TestClock.adjust("9 seconds")
-          workspace.state.phase = "failed"
-          yield* TestClock.adjust("3 hours")
-          workspace.state.phase = "repairing"
-          yield* TestClock.adjust("1 minute")
-          workspace.state.phase = "repaired"
-          yield* TestClock.adjust("11 minutes")
-          assert.deepStrictEqual(yield* told, [
-            "run RUNNING",
-            "t RUNNING",
-            "t FAILED",
-            `run ${word}`,
-            "run RUNNING",
-            "t RUNNING",
-            "t COMPLETED",
-            "run COMPLETED"
-          ])
-        }).pipe(Effect.scoped, Effect.provide(live(workspace)))
-      })
+    const workspace = makeWorkspace(code, "3 hours")
+    it.effect(
+      `three hours after it ended as ${word} is told as a second opening`,
+      () =>
+        Effect.gen(function* () {
+          const sim = yield* Simulation
+          yield* sim.at("9 seconds", "the run has failed", workspace.becomes("failed"))
+          yield* sim.at("10809 seconds", "somebody repairs it", workspace.becomes("repairing"))
+          yield* sim.at("10869 seconds", "it has succeeded", workspace.becomes("repaired"))
+          yield* sim.advance("11529 seconds")
+          yield* sim.expect([...failure, ...end, ...repair])
+          yield* sim.expectNoMore
+          yield* inOrder
+        }).pipe(Effect.provide(simulation(workspace))),
+      60_000
     )
   }
 
-  it.effect("before an outage of hours is told once, however often the time before it is read", () =>
-    Effect.gen(function* () {
-      yield* TestClock.setTime(START)
-      const workspace = makeWorkspace("RUN_EXECUTION_ERROR", "2 minutes")
-      yield* Effect.gen(function* () {
-        yield* TestClock.adjust("9 seconds")
-        workspace.state.phase = "failed"
-        yield* TestClock.adjust("2 minutes")
-        workspace.state.phase = "repairing"
-        yield* TestClock.adjust("1 minute")
-        workspace.state.phase = "repaired"
-        yield* TestClock.adjust("1 minute")
-        const before = yield* told
-        assert.strictEqual(before.length, 8)
-        workspace.state.answers = "none"
-        yield* TestClock.adjust("2 hours")
-        workspace.state.answers = "half"
-        yield* TestClock.adjust("1 minute")
-        workspace.state.answers = "all"
-        yield* TestClock.adjust("10 minutes")
-        assert.deepStrictEqual(yield* told, before)
-      }).pipe(Effect.scoped, Effect.provide(live(workspace)))
-    })
+  const workspace = makeWorkspace("RUN_EXECUTION_ERROR", "2 minutes")
+  it.effect(
+    "before an outage of hours is told once, however often the time before it is read",
+    () =>
+      Effect.gen(function* () {
+        const sim = yield* Simulation
+        yield* sim.at("9 seconds", "the run has failed", workspace.becomes("failed"))
+        yield* sim.at("129 seconds", "somebody repairs it", workspace.becomes("repairing"))
+        yield* sim.at("189 seconds", "it has succeeded", workspace.becomes("repaired"))
+        yield* sim.advance("249 seconds")
+        yield* sim.expect([...failure, "message ERROR", "FAILED", ...repair])
+        yield* sim.act("the workspace is down", workspace.answers("none"))
+        yield* sim.expectNoMoreFor("2 hours")
+        yield* sim.act("the workspace answers by halves", workspace.answers("half"))
+        yield* sim.expectNoMoreFor("1 minute")
+        yield* sim.act("the workspace is back", workspace.answers("all"))
+        yield* sim.expectNoMoreFor("10 minutes")
+        yield* inOrder
+      }).pipe(Effect.provide(simulation(workspace))),
+    60_000
   )
 })

@@ -130,6 +130,26 @@ describe("decode", () => {
     )
   })
 
+  it("reads tasks when they are asked for, and once: most runs of a list are left aside", () => {
+    let read = 0
+    const task = {
+      get task_key() {
+        read += 1
+        return "load"
+      }
+    }
+    const run = Result.getOrThrow(RunRecord.decode({ run_id: 7, tasks: [task], iterations: [task] }))
+    assert.strictEqual(read, 0)
+    assert.deepStrictEqual(
+      [...run.tasks, ...run.iterations].map(({ task_key }) => task_key),
+      ["load", "load"]
+    )
+    const before = read
+    assert.strictEqual(run.tasks, run.tasks)
+    assert.deepStrictEqual({ ...run }.tasks, run.tasks)
+    assert.strictEqual(read, before)
+  })
+
   it.each([[null], ["text"], [[]], [{}], [{ run_id: null }], [{ run_id: 1.5 }], [{ run_id: "" }]])(
     "says what is wrong with %j",
     (input) => {

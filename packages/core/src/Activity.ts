@@ -3,6 +3,20 @@
  * It is news and no record: who comes late has missed it, and for who listens too slowly the oldest are dropped and counted.
  *
  * News costs nothing while nobody listens: it is not even made then.
+ *
+ * Prints what an agent delivers, while it does:
+ *
+ * ```ts
+ * import { Activity } from "@observability-agents/core/Activity"
+ * import { Console, Effect, Stream } from "effect"
+ *
+ * export const program = Effect.gen(function* () {
+ *   const activity = yield* Activity
+ *   yield* Stream.runForEach(activity.stream, (news) =>
+ *     news.kind === "delivered" ? Console.log(`${news.event.component}: ${news.event.title}`) : Effect.void
+ *   )
+ * })
+ * ```
  */
 import type * as Event from "@observability-agents/toolkit/Event"
 import * as Context from "effect/Context"

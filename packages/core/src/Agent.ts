@@ -5,6 +5,27 @@
  * commit to the Outbox, and a check of its connection. The framework adds what all agents share: the Outbox, the
  * sender, the heartbeat, Health and the Supervisor. Agents are Layers: several can run in one process, and one can
  * run inside a bigger Effect application.
+ *
+ * The smallest agent says each minute that it is there, and sends events of nothing else:
+ *
+ * ```ts
+ * import * as Agent from "@observability-agents/core/Agent"
+ * import * as Loop from "@observability-agents/core/Loop"
+ * import * as NodeHttp from "@observability-agents/toolkit/NodeHttp"
+ * import { DateTime, Effect } from "effect"
+ *
+ * const agent = Agent.make({
+ *   type: "quiet",
+ *   tool: "nothing",
+ *   description: "Watches nothing.",
+ *   sections: [],
+ *   layer: Loop.periodic("look", { period: "1 minute", from: DateTime.now }, () => Effect.logInfo("Nothing to see")),
+ *   check: Effect.succeed("There is nothing to reach.")
+ * })
+ *
+ * // Runs until it is interrupted. The settings come from the ConfigProvider in force, or from `Settings.layer`.
+ * export const program = Agent.run(agent, { version: "1.0.0" }).pipe(Effect.provide(NodeHttp.layer))
+ * ```
  */
 import type { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
 import { HttpSettings } from "@observability-agents/toolkit/HttpSettings"
@@ -145,7 +166,10 @@ export interface Options<out E = never> {
 /**
  * The agent with all that it needs around it; its Outbox is the file that `state_path` of `[core]` names. What is left to
  * provide is the way to the network, and the Supervisor that learns of failures nothing can go on after. Fails as
- * `Unrecoverable` with exit code 74 where the state file cannot be used; agents that are built together share one.
+ * `Unrecoverable` with exit code 74 where the state file cannot be used.
+ *
+ * Agents that are built together share nothing: each has the settings, the Outbox, the Health and the connection that it was
+ * provided with.
  */
 export const layer = <E, E2 = never>(
   agent: Agent<E>,
@@ -168,7 +192,9 @@ export const layer = <E, E2 = never>(
     Layer.provideMerge(Layer.merge(AgentHealth.layer, StatusLog.layer)),
     Layer.provideMerge(
       Layer.mergeAll(Activity.layer, AgentParts.stuckAfter, options.once === true ? wiringOnce : wiring)
-    )
+    ),
+    // What is built together builds a Layer once only: the first agent's Outbox, with its settings, would be everybody's.
+    Layer.fresh
   )
 
 /**
@@ -181,7 +207,8 @@ export const run = <E, E2 = never>(
   Effect.gen(function* () {
     const supervisor = yield* Supervisor
     return yield* Effect.raceFirst(Layer.launch(layer(agent, options)), supervisor.failure)
-  }).pipe(Effect.provide(Supervisor.layer))
+    // Of its own, also where the application around it has one.
+  }).pipe(Effect.provide(Layer.fresh(Supervisor.layer)))
 
 const wiring = Layer.effect(
   Wiring.Current,

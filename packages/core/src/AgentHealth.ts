@@ -8,7 +8,7 @@ import { Activity } from "./Activity.ts"
 import * as AgentMetrics from "./AgentMetrics.ts"
 import { Health } from "./Health.ts"
 
-/** Health in memory, watched. It is one Layer, so agents that are built together share the register. */
+/** Health in memory, watched. */
 export const layer: Layer.Layer<Health, never, Activity> = Layer.effect(
   Health,
   Effect.gen(function* () {

@@ -28,7 +28,7 @@ export class HeartbeatWatch extends Context.Service<
   { readonly lastSent: () => DateTime.Utc | undefined }
 >()("@observability-agents/core/AgentObservability/HeartbeatWatch") {}
 
-/** The server that the settings name, watched. It is one Layer, so agents that are built together share it. */
+/** The server that the settings name, watched. */
 export const layer: Layer.Layer<
   Observability | HeartbeatWatch,
   Config.ConfigError,

@@ -13,12 +13,13 @@ import * as FailureLog from "./FailureLog.ts"
 import type { Health } from "./Health.ts"
 import { Outbox, type OutboxError } from "./Outbox.ts"
 import * as OutboxSqlite from "./OutboxSqlite.ts"
+import { OutboxAround } from "./OutboxSqliteFault.ts"
 import * as OutboxWatch from "./OutboxWatch.ts"
 import { Supervisor, Unrecoverable } from "./Supervisor.ts"
 
 /**
  * The Outbox in the file that `state_path` of `[core]` names. Fails as `Unrecoverable` with exit code 74 where that file
- * cannot be used. It is one Layer, so agents that are built together share the file.
+ * cannot be used.
  */
 export const layer: Layer.Layer<
   Outbox | OutboxWatch.OutboxWatch,
@@ -26,7 +27,7 @@ export const layer: Layer.Layer<
   Supervisor | Activity | Health
 > = Layer.effectContext(
   Effect.gen(function* () {
-    const { outbox, watch: watched } = yield* OutboxWatch.make(yield* Outbox)
+    const { outbox, watch: watched } = yield* OutboxWatch.make((yield* OutboxAround)(yield* Outbox))
     const { fail } = yield* Supervisor
     const log = FailureLog.make({
       failed: "The state file cannot be read or written at the moment; it is tried again",

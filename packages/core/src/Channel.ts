@@ -7,6 +7,26 @@
  *
  * Where somebody traces, a message that is an object carries the span that it was sent in, so that what the receiver does
  * about it belongs to the same trace: see {@link spanOf}.
+ *
+ * One Task finds names, another one works them off. The Loop ends when all were:
+ *
+ * ```ts
+ * import * as Channel from "@observability-agents/core/Channel"
+ * import * as Loop from "@observability-agents/core/Loop"
+ * import { Effect, Layer } from "effect"
+ *
+ * export const layer = Layer.unwrap(
+ *   Effect.gen(function* () {
+ *     const channel = yield* Channel.make<string>("names", { capacity: 100 })
+ *     const sender = yield* Channel.sender(channel)
+ *     const find = sender.sendAll(["orders", "customers"])
+ *     return Layer.merge(
+ *       Loop.once("find", find, { onEnd: sender.close }),
+ *       Loop.receive("work off", channel.receiver, (name) => Effect.logInfo("Works off", { name }))
+ *     )
+ *   })
+ * )
+ * ```
  */
 import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"

@@ -4,6 +4,21 @@
  * A kind of failure is logged when it first shows, with its whole cause, and then at most once a minute with the count
  * of those left out; of many kinds at most five lines a minute are written. The return to normal is logged once, and
  * only where the failure was. What flickers between the two is held to the same measure.
+ *
+ * A failure that comes again each second is in the log once a minute:
+ *
+ * ```ts
+ * import * as FailureLog from "@observability-agents/core/FailureLog"
+ * import { Effect } from "effect"
+ *
+ * const log = FailureLog.make({ failed: "The price list cannot be read", recovered: "The price list can be read again" })
+ *
+ * export const attempt = <A, E, R>(read: Effect.Effect<A, E, R>) =>
+ *   Effect.tapCause(
+ *     Effect.tap(read, () => log.recovered),
+ *     log.failed
+ *   )
+ * ```
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"

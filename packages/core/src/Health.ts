@@ -7,6 +7,20 @@
  *
  * How long a part has been failing is measured by the monotonic clock: setting the system's clock makes nothing well, and
  * nothing ill. The moments in a report are on the system's clock as it stands when the report is made.
+ *
+ * A part of an agent that is no Loop says how it is; Loops do so by themselves:
+ *
+ * ```ts
+ * import { Health } from "@observability-agents/core/Health"
+ * import { Effect } from "effect"
+ *
+ * export const program = Effect.gen(function* () {
+ *   const health = yield* Health
+ *   yield* health.failed("price list", "the service answers 503")
+ *   const { healthy, parts } = yield* health.report
+ *   return healthy ? "well" : parts.map(({ name, reason }) => `${name}: ${reason ?? ""}`).join(", ")
+ * }).pipe(Effect.provide(Health.layer))
+ * ```
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"

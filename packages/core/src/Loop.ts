@@ -4,6 +4,20 @@
  * Failing is not stopping: whatever a Task does, its Loop logs the cause and goes on with the next run. A Loop ends when
  * the Task says so ({@link end}), when its Channel has ended, when its Schedule is over, when its Layer's Scope closes,
  * or, together with the whole agent, when the Task fails with `Unrecoverable`.
+ *
+ * Every five seconds, for what happened since the last look that worked:
+ *
+ * ```ts
+ * import * as Loop from "@observability-agents/core/Loop"
+ * import type * as Window from "@observability-agents/core/Window"
+ * import { DateTime, Effect } from "effect"
+ *
+ * const poll = Effect.fn("Jobs.poll")(function* (window: Window.Window) {
+ *   yield* Effect.logDebug("Reads what was changed", { since: DateTime.formatIso(window.from) })
+ * })
+ *
+ * export const layer = Loop.periodic("list jobs", { period: "5 seconds", from: DateTime.now }, poll)
+ * ```
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"

@@ -20,6 +20,20 @@
  *
  * Claims are not stored: they belong to the process, so after a crash every event is free again. Whoever dies between
  * the server's answer and `delivered` sends once more; that is the one doubt that a server without idempotency leaves.
+ *
+ * How far a source was read, and what still waits:
+ *
+ * ```ts
+ * import { Outbox } from "@observability-agents/core/Outbox"
+ * import { Effect } from "effect"
+ *
+ * export const program = Effect.gen(function* () {
+ *   const outbox = yield* Outbox
+ *   const { cursor } = yield* outbox.checkpoint("scheduler")
+ *   const { deadLetters, pending } = yield* outbox.status
+ *   return { cursor, deadLetters, pending }
+ * })
+ * ```
  */
 import * as Context from "effect/Context"
 import type * as DateTime from "effect/DateTime"

@@ -2,6 +2,18 @@
  * The Outbox in memory: for tests, for scripts, and for agents whose backlog may be lost with the process. It keeps the
  * same promises as a durable driver as long as the process lives. Every operation costs no more than the logarithm of
  * the number of lanes, and nothing polls: who has to wait is woken.
+ *
+ * ```ts
+ * import { Outbox } from "@observability-agents/core/Outbox"
+ * import * as OutboxMemory from "@observability-agents/core/OutboxMemory"
+ * import { Effect } from "effect"
+ *
+ * export const program = Effect.gen(function* () {
+ *   const outbox = yield* Outbox
+ *   yield* outbox.commit({ source: "scheduler", runs: [], forget: [], entries: [] })
+ *   return yield* outbox.status
+ * }).pipe(Effect.provide(OutboxMemory.layer()))
+ * ```
  */
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"

@@ -1,8 +1,9 @@
 /**
- * The places at which a test can make the SQLite driver of the Outbox fail, as a crash or a full disk would. Nothing is
- * called, and nothing is measured, where the reference is not set.
+ * The places at which a test can make the store fail: the steps of the SQLite driver of the Outbox, as a crash or a full disk
+ * would, and the port that an agent uses. Nothing is called, and nothing is measured, where a reference is not set.
  */
 import * as Context from "effect/Context"
+import type { Outbox } from "./Outbox.ts"
 
 /**
  * What the driver is about to do, or has just done. Each step of `begin` … `commit` is inside one transaction; `after`
@@ -34,3 +35,10 @@ export const OutboxFault: Context.Reference<Fault | undefined> = Context.Referen
   "@observability-agents/core/OutboxFault",
   { defaultValue: () => undefined }
 )
+
+/** For tests only: put around the Outbox of an agent, whatever its driver. Read once, when the store is opened. */
+export const OutboxAround: Context.Reference<(outbox: Outbox["Service"]) => Outbox["Service"]> =
+  Context.Reference<(outbox: Outbox["Service"]) => Outbox["Service"]>(
+    "@observability-agents/core/OutboxAround",
+    { defaultValue: () => (outbox) => outbox }
+  )

@@ -208,13 +208,15 @@ export const make = (
   const prune = (now: number, limit: number): { readonly prunedTo: number; readonly oldestAt: number } => {
     const until = now - retention
     let to = prunedTo
-    for (const row of oldIdentities.all(prunedTo, limit)) {
+    const rows = oldIdentities.all(prunedTo, limit)
+    for (const row of rows) {
       const at = number(row, "at")
       if (at >= until) return { prunedTo: to, oldestAt: at }
       if (number(row, "pending") === 0) deleteIdentity.run(number(row, "seq"))
       to = number(row, "seq")
     }
-    return { prunedTo: to, oldestAt: 0 }
+    // Where none is left, the next one is committed now or later.
+    return { prunedTo: to, oldestAt: rows.length < limit ? now : 0 }
   }
 
   const insertEvents = (commit: NewCommit, seqAfter: number) => {
@@ -296,7 +298,8 @@ export const make = (
         if (cursor !== undefined)
           step("move cursor", () => moveCursor.run(Codec.encodeName(commit.source), cursor, commit.at))
         if (commit.notes.length > 0) step("record notes", () => history.note(commit.notes, commit.at))
-        if (oldestAt < commit.at - retention) {
+        // Also where the clock was set back: what is committed now may be older than what was thought to be the oldest.
+        if (oldestAt < commit.at - retention || oldestAt > commit.at) {
           step("prune identities", () => {
             pruned = prune(commit.at, PRUNED_AT_ONCE + 2 * commit.events.length)
           })

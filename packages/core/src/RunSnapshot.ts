@@ -2,6 +2,23 @@
  * What a tool says of one run and its tasks at one moment, in words that fit every tool. An agent turns what it polled
  * into RunSnapshots and leaves all else (what is new, in which order it is told, what a re-opened run means) to the
  * RunTracker. Snapshots may come late, twice or out of order, and may lack what the tool did not say.
+ *
+ * A run with one task that has failed, as an agent says it:
+ *
+ * ```ts
+ * import type { RunSnapshot } from "@observability-agents/core/RunSnapshot"
+ * import type { DateTime } from "effect"
+ *
+ * export const failed = (observedAt: DateTime.Utc): RunSnapshot => ({
+ *   pipeline: { key: "nightly-load" },
+ *   run: { key: "2026-01-31" },
+ *   tool: "scheduler",
+ *   observedAt,
+ *   phase: "Failed",
+ *   messages: [],
+ *   tasks: [{ key: "copy", attempt: 0, phase: "Failed", messages: [{ key: "error", level: "ERROR", message: "no space left" }] }]
+ * })
+ * ```
  */
 import type * as DateTime from "effect/DateTime"
 import * as Schema from "effect/Schema"

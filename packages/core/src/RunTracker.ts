@@ -1,6 +1,24 @@
 /**
  * The RunTracker: takes the Polls of a tool and commits what follows from them. What that is say the rules (`RunRules` of a
  * run, `TaskTracker` of a task) and, for a whole Poll, `RunCommit`; all of them are pure.
+ *
+ * Takes what an agent has polled from a Channel, and commits what is new:
+ *
+ * ```ts
+ * import * as Channel from "@observability-agents/core/Channel"
+ * import * as RunTracker from "@observability-agents/core/RunTracker"
+ * import { DateTime, Effect, Layer } from "effect"
+ *
+ * export const layer = Layer.unwrap(
+ *   Effect.gen(function* () {
+ *     const channel = yield* Channel.make<RunTracker.Poll>("runs")
+ *     const sender = yield* Channel.sender(channel)
+ *     // A Loop of the agent sends what it has read, and how far.
+ *     yield* sender.send({ source: "scheduler", snapshots: [], cursor: yield* DateTime.now })
+ *     return RunTracker.layer({ channel, retention: { closed: "1 hour", failed: "7 days" } })
+ *   })
+ * )
+ * ```
  */
 import * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"

@@ -2,6 +2,8 @@
  * The script of the status page, served as a file of its own. It only puts the parts that the agent renders into their places
  * as they change, and says whether the agent still answers.
  */
+
+/** The script, whole. */
 export const script = `"use strict"
 const connection = document.getElementById("connection")
 const updated = document.getElementById("updated")

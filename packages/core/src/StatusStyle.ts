@@ -1,4 +1,6 @@
 /** The style sheet of the status page, served as a file of its own. Dark and light follow the system. */
+
+/** The style sheet, whole. */
 export const css = `
 :root {
   color-scheme: light dark;

@@ -4,6 +4,15 @@
  * A Loop survives whatever its Task does, so a Task needs another way to say that all of the program has to stop: the
  * state store is gone, or the settings turn out to be unusable. It fails with {@link Unrecoverable}; the Loop hands that
  * to the Supervisor, and the program, which waits for {@link Supervisor}'s `failure`, ends with the exit code.
+ *
+ * A Task that ends the agent:
+ *
+ * ```ts
+ * import { Unrecoverable } from "@observability-agents/core/Supervisor"
+ * import { Effect } from "effect"
+ *
+ * export const task = Effect.fail(new Unrecoverable({ message: "The price list is of a newer version.", exitCode: 78 }))
+ * ```
  */
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"

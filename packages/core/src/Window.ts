@@ -3,6 +3,16 @@
  *
  * A Window is half-open: it contains its start and not its end, so that Windows which follow each other cover each
  * instant exactly once.
+ *
+ * ```ts
+ * import * as Window from "@observability-agents/core/Window"
+ * import { DateTime } from "effect"
+ *
+ * const window = Window.make(DateTime.makeUnsafe("2026-01-31T12:00:00Z"), DateTime.makeUnsafe("2026-01-31T12:00:05Z"))
+ *
+ * // What the tool may have written down late is read again.
+ * export const read = Window.lookBack(window, "5 minutes")
+ * ```
  */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"

@@ -1,8 +1,8 @@
 import { Health, type Stuck } from "@observability-agents/core/Health"
+import * as FaultyClock from "@observability-agents/testing/FaultyClock"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, DateTime, Effect, Exit, Option, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { shifted } from "./support/shifted.ts"
 
 const at = (second: number) => DateTime.makeUnsafe(second * 1000)
 
@@ -83,19 +83,19 @@ describe("Health", () => {
 
   it.effect("setting the clock makes nothing well and nothing ill, and moments are told as it stands", () =>
     Effect.gen(function* () {
-      const { clock, set } = yield* shifted
+      const { clock, jump, setRight } = yield* FaultyClock.make
       yield* Effect.gen(function* () {
         const health = yield* Health
         const failing = Effect.map(health.failingFor("5 minutes"), (parts) => parts.map(({ name }) => name))
         yield* TestClock.adjust("2 hours")
         yield* health.failed("poll", "503")
         yield* TestClock.adjust("4 minutes")
-        yield* set(3_600_000)
+        yield* jump("1 hour")
         assert.deepStrictEqual(yield* failing, [])
-        yield* set(0)
+        yield* setRight
         yield* TestClock.adjust("1 minute")
         assert.deepStrictEqual(yield* failing, ["poll"])
-        yield* set(-3_600_000)
+        yield* jump("-1 hour")
         assert.deepStrictEqual(yield* failing, ["poll"])
         assert.deepStrictEqual((yield* health.report).parts, [
           { name: "poll", state: "failing", since: at(3600), reason: "503" }

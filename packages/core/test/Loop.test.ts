@@ -1,6 +1,7 @@
 import { Health } from "@observability-agents/core/Health"
 import * as Loop from "@observability-agents/core/Loop"
 import { Supervisor, Unrecoverable } from "@observability-agents/core/Supervisor"
+import * as FaultyClock from "@observability-agents/testing/FaultyClock"
 import { assert, describe, it } from "@effect/vitest"
 import {
   Clock,
@@ -92,27 +93,17 @@ describe("Loop.periodic", () => {
     "keeps its pace when the system's time is set back or forward, and goes on from the time as it is",
     () =>
       Effect.gen(function* () {
-        const clock = yield* Clock.Clock
-        let set = 0
-        const shifted: Clock.Clock = {
-          ...clock,
-          currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + set,
-          currentTimeMillis: Effect.sync(() => clock.currentTimeMillisUnsafe() + set),
-          currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe() + BigInt(set) * 1_000_000n,
-          currentTimeNanos: Effect.sync(() => clock.currentTimeNanosUnsafe() + BigInt(set) * 1_000_000n),
-          monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
-          sleep: (duration) => clock.sleep(duration)
-        }
+        const { clock, jump } = yield* FaultyClock.make
         const { task, windows } = recorder()
         yield* Layer.build(
           Loop.periodic("poll", { period: "10 seconds", from: Effect.succeed(at(0)) }, task).pipe(
-            Layer.provide(Layer.succeed(Clock.Clock, shifted))
+            Layer.provide(Layer.succeed(Clock.Clock, clock))
           )
         )
         yield* pass(10)
-        set = -3_600_000
+        yield* jump("-1 hour")
         yield* pass(10)
-        set = 3_600_000
+        yield* jump("2 hours")
         yield* pass(10)
         assert.deepStrictEqual(windows(), [
           [0, 0],

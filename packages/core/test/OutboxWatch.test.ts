@@ -1,3 +1,4 @@
+import * as FaultyClock from "@observability-agents/testing/FaultyClock"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, DateTime, Duration, Effect, Layer, Metric } from "effect"
 import { TestClock } from "effect/testing"
@@ -10,7 +11,6 @@ import * as OutboxWatch from "../src/OutboxWatch.ts"
 import type { TrackedRun } from "../src/TrackedRun.ts"
 import { at } from "./support/runs.ts"
 import { entry } from "./support/sending.ts"
-import { shifted } from "./support/shifted.ts"
 
 const services = Layer.merge(Activity.Activity.layer, Health.layer)
 
@@ -232,7 +232,7 @@ describe("OutboxWatch", () => {
 
   it.effect("setting the clock changes nothing about whether delivery gets on", () =>
     Effect.gen(function* () {
-      const { clock, set } = yield* shifted
+      const { clock, jump } = yield* FaultyClock.make
       yield* Effect.gen(function* () {
         yield* TestClock.adjust("1 day")
         const { outbox } = yield* watched
@@ -240,9 +240,9 @@ describe("OutboxWatch", () => {
         yield* TestClock.adjust("1 hour")
         yield* outbox.commit({ ...commit, entries: [entry("a", "1")] })
         yield* TestClock.adjust("10 seconds")
-        yield* set(3_600_000)
+        yield* jump("1 hour")
         assert.isFalse(yield* isFailing)
-        yield* set(-3_600_000)
+        yield* jump("-2 hours")
         yield* TestClock.adjust("80 seconds")
         assert.isTrue(yield* isFailing)
       }).pipe(isolated, Effect.provide(services), Effect.provideService(Clock.Clock, clock))

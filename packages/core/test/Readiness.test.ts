@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as ServerFault from "@observability-agents/testing/ServerFault"
+import * as FaultyClock from "@observability-agents/testing/FaultyClock"
 import { Clock, type DateTime, Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Activity } from "../src/Activity.ts"
@@ -14,7 +15,6 @@ import { Supervisor } from "../src/Supervisor.ts"
 import * as Wiring from "../src/Wiring.ts"
 import { run } from "./support/scripted.ts"
 import * as Sending from "./support/sending.ts"
-import { shifted } from "./support/shifted.ts"
 import * as Status from "./support/status.ts"
 
 /** A run per minute, so that there is always something to deliver. */
@@ -168,7 +168,7 @@ describe("Readiness", () => {
 
   it.effect("a clock that is set back does not end an outage", () =>
     Effect.gen(function* () {
-      const { clock, set } = yield* shifted
+      const { clock, jump } = yield* FaultyClock.make
       yield* Effect.gen(function* () {
         let isDown = false
         const status = yield* Status.start({
@@ -180,7 +180,7 @@ describe("Readiness", () => {
         yield* TestClock.adjust("10 minutes")
         assert.deepStrictEqual(yield* status.ready, { status: 503, parts: ["list runs"] })
         const before = (yield* status.server.heartbeats).length
-        yield* set(-3_600_000)
+        yield* jump("-1 hour")
         assert.deepStrictEqual(yield* status.ready, { status: 503, parts: ["list runs"] })
         yield* TestClock.adjust("10 minutes")
         assert.deepStrictEqual(yield* status.ready, { status: 503, parts: ["list runs"] })
@@ -194,7 +194,7 @@ describe("Readiness", () => {
 
   it.effect("a clock that is set forward makes no task hang, and no source stale", () =>
     Effect.gen(function* () {
-      const { clock, set } = yield* shifted
+      const { clock, jump } = yield* FaultyClock.make
       yield* Effect.gen(function* () {
         const status = yield* Status.start({
           settings: soon,
@@ -202,7 +202,7 @@ describe("Readiness", () => {
         })
         yield* TestClock.adjust("62 seconds")
         assert.strictEqual((yield* status.ready).status, 200)
-        yield* set(3_600_000)
+        yield* jump("1 hour")
         assert.strictEqual(yield* status.live, 200)
         assert.deepStrictEqual(yield* status.ready, { status: 200, parts: [] })
       }).pipe(Effect.provideService(Clock.Clock, clock))

@@ -1,6 +1,35 @@
 /**
  * A whole agent in virtual time: its Loops, the Outbox, the sender and the heartbeat, between the fakes of its tool and
  * the fake Observability server, all inside the process. Under TestClock a day takes as long as the work of a day does.
+ *
+ * ```ts
+ * import { assert, it } from "@effect/vitest"
+ * import * as Agent from "@observability-agents/core/Agent"
+ * import { Health } from "@observability-agents/core/Health"
+ * import * as Loop from "@observability-agents/core/Loop"
+ * import * as AgentFixture from "@observability-agents/testing/AgentFixture"
+ * import { DateTime, Effect } from "effect"
+ * import { TestClock } from "effect/testing"
+ *
+ * const agent = Agent.make({
+ *   type: "test",
+ *   tool: "test",
+ *   description: "Looks each minute.",
+ *   sections: [],
+ *   layer: Loop.periodic("look", { period: "1 minute", from: DateTime.now }, () => Effect.void),
+ *   check: Effect.succeed("")
+ * })
+ *
+ * it.effect("is healthy all day", () =>
+ *   Effect.gen(function* () {
+ *     yield* TestClock.setTime(AgentFixture.START)
+ *     yield* Effect.gen(function* () {
+ *       yield* TestClock.adjust("1 day")
+ *       assert.isTrue((yield* (yield* Health).report).healthy)
+ *     }).pipe(Effect.provide(AgentFixture.layer(agent, { hosts: {}, settings: {} })))
+ *   })
+ * )
+ * ```
  */
 import * as Agent from "@observability-agents/core/Agent"
 import type { Health } from "@observability-agents/core/Health"

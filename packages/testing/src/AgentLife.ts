@@ -38,18 +38,30 @@ export interface Options<out E> {
   readonly witness: Witness.Witness
   /** Called at each step at which a process may die; gives whether it dies here. Absent: it never does, and steps cost nothing. */
   readonly step?: ((name: string) => boolean) | undefined
+  /** What else stands around it: a clock, a tracer, a store that fails, a Reload. */
+  readonly around?: Context.Context<never> | undefined
+  /** What looks on, such as a status page; its fibers are not counted. */
+  readonly beside?: Agent.Options["beside"]
+  /** Who hears the log besides the witness. */
+  readonly loggers?: ReadonlyArray<Logger.Logger<unknown, void>> | undefined
 }
 
 /** How an agent stands. */
 export interface Standing {
-  /** What is wrong with its health, and what it could not deliver, in words. */
+  /** What is wrong with its health, and what it could not deliver, in words: those of `letters`, too. */
   readonly complaints: ReadonlyArray<string>
+  /** Of each dead letter, a complaint. */
+  readonly letters: ReadonlyArray<string>
 }
 
 /** An agent that lives. */
 export interface Life {
   readonly isAlive: () => boolean
   readonly standing: Effect.Effect<Standing>
+  /** What it consists of, for who asks it: its Outbox, its Health, what became of it. */
+  readonly services: Context.Context<Outbox | Health | Supervisor | Agent.Onlooker>
+  /** It dies now, between two steps, and reaches nothing any more. */
+  readonly kill: () => void
   /** The parts of the agent whose fibers run now, one entry per fiber. */
   readonly fibers: () => ReadonlyArray<string>
   /** Stops it in order; gives what is wrong with how it stopped. */
@@ -65,16 +77,18 @@ export const EVENT = "the server of events"
 export const begin = Effect.fnUntraced(function* <E>(
   options: Options<E>
 ): Effect.fn.Return<Life, string, FakeObservability> {
-  const { step, witness } = options
+  const { around = Context.empty(), step, witness } = options
   const server = yield* FakeObservability
   const state = { isAlive: true, unacknowledged: "", isDeleting: false }
   const fibers = Witness.fibers()
 
+  const kill = () => {
+    if (!state.isAlive) return
+    state.isAlive = false
+    if (state.unacknowledged !== "") Witness.allowRepeat(witness, state.unacknowledged)
+  }
   const reach = (name: string): boolean => {
-    if (state.isAlive && step?.(name) === true) {
-      state.isAlive = false
-      if (state.unacknowledged !== "") Witness.allowRepeat(witness, state.unacknowledged)
-    }
+    if (state.isAlive && step?.(name) === true) kill()
     return state.isAlive
   }
   const store: Fault = (name, when) => {
@@ -93,7 +107,8 @@ export const begin = Effect.fnUntraced(function* <E>(
         const sent = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
         const title =
           actor === "server" ? brief(url, sent) : `${request.method} ${url.host}${url.pathname}${url.search}`
-        if (actor === "server") witness.texts.push({ where: `what was sent to ${url.pathname}`, text: sent })
+        if (actor === "server") witness.look(`what was sent to ${url.pathname}`, sent)
+        const began = witness.now()
         const isEvent = actor === "server" && url.pathname.includes("/events/")
         const what = isEvent ? EVENT : `the ${actor}`
         if (!reach(`before ${what} is asked (${title})`)) return unreachable(request)
@@ -104,8 +119,10 @@ export const begin = Effect.fnUntraced(function* <E>(
             Effect.sync(() => {
               const isTaken = state.isAlive && Exit.isSuccess(exit) && exit.value.status < 300
               const key = `${url.pathname} ${sent}`
+              const isRefused = Exit.isSuccess(exit) && REFUSALS.includes(exit.value.status)
+              if (actor === "tool") witness.asked.push({ began, ended: witness.now() })
               if (isEvent && isTaken) state.unacknowledged = key
-              if (isEvent && !isTaken) Witness.allowRepeat(witness, key)
+              if (isEvent && !isTaken && !isRefused) Witness.allowRepeat(witness, key)
               if (!state.isAlive) return
               if (isEvent || actor === "tool" || !isTaken) witness.see(actor, `${title} → ${answer(exit)}`)
             })
@@ -117,6 +134,15 @@ export const begin = Effect.fnUntraced(function* <E>(
         )
       })
     )
+
+  const disturbed = Context.getOrUndefined(around, OutboxFault)
+  const steps: Fault | undefined =
+    step === undefined
+      ? disturbed
+      : (name, when) => {
+          disturbed?.(name, when)
+          store(name, when)
+        }
 
   const scope = yield* Scope.make()
   const hosts = Object.fromEntries(
@@ -133,16 +159,25 @@ export const begin = Effect.fnUntraced(function* <E>(
       )
     })
   )
+  const beside = (options.beside ?? Layer.empty).pipe(
+    Layer.provide(Layer.succeed(Metric.FiberRuntimeMetrics, undefined))
+  )
   // Detached, as the closing below: what never ends must not hold up the suite.
   const building = yield* Effect.forkDetach(
     Layer.buildWithScope(
-      AgentFixture.layerAgent(options.agent, { hosts, settings: options.settings, beside: listening }),
+      AgentFixture.layerAgent(options.agent, {
+        hosts,
+        settings: options.settings,
+        beside: Layer.merge(listening, beside)
+      }),
       scope
     ).pipe(
       Effect.provideService(FakeObservability, { ...server, client: watched("server", server.client) }),
       Effect.provideService(Metric.FiberRuntimeMetrics, fibers.service),
-      Effect.provideService(OutboxFault, step === undefined ? undefined : store),
-      Effect.provide(Logger.layer([Witness.logger(witness, () => state.isAlive)])),
+      Effect.provideContext(Context.add(around, OutboxFault, steps)),
+      Effect.provide(
+        Logger.layer([Witness.logger(witness, () => state.isAlive), ...(options.loggers ?? [])])
+      ),
       Effect.provideService(References.MinimumLogLevel, "All"),
       Effect.exit
     )
@@ -165,8 +200,10 @@ export const begin = Effect.fnUntraced(function* <E>(
   const failure = yield* Effect.forkIn(Effect.flip(Context.get(context, Supervisor).failure), scope)
   return {
     isAlive: () => state.isAlive,
+    services: context,
+    kill,
     standing: Effect.provide(
-      Effect.suspend(() => standing(failure)),
+      Effect.suspend(() => standing(failure, witness)),
       context
     ),
     fibers: fibers.running,
@@ -187,21 +224,33 @@ export const begin = Effect.fnUntraced(function* <E>(
 
 // ---- private
 
+/** Statuses by which the server refuses an event for good: it may not come again. */
+const REFUSALS: ReadonlyArray<number> = [400, 413]
+
 /** Seconds of virtual time that a start or a stop may take. */
 const PATIENCE = 40
+
+const TURNS = 100
 
 const within = Effect.fnUntraced(function* <A>(fiber: Fiber.Fiber<A>, seconds: number) {
   for (let second = 0; second < seconds && fiber.pollUnsafe() === undefined; second++) {
     yield* TestClock.adjust(second === 0 ? 0 : "1 second")
+    // What needs no time of the clock needs turns, and must not cost a second for want of them.
+    for (let turn = 0; turn < TURNS && fiber.pollUnsafe() === undefined; turn++) yield* Effect.yieldNow
   }
   return fiber.pollUnsafe() === undefined ? undefined : yield* Fiber.join(fiber)
 })
 
-const standing = Effect.fnUntraced(function* (failure: Fiber.Fiber<{ readonly message: string }>) {
+const standing = Effect.fnUntraced(function* (
+  failure: Fiber.Fiber<{ readonly message: string }>,
+  witness: Witness.Witness
+) {
   const { parts } = yield* (yield* Health).report
   const outbox = yield* Outbox
   const { pending } = yield* outbox.status
-  const letters = yield* Effect.orDie(outbox.deadLetters)
+  const dead = yield* Effect.orElseSucceed(outbox.deadLetters, () => [])
+  if (dead.length > 0) witness.look("a dead letter", JSON.stringify(dead))
+  const letters = dead.map(({ entry, words }) => `dead letter: ${entry.id}: ${words}`)
   const ended = failure.pollUnsafe()
   return {
     complaints: [
@@ -212,8 +261,9 @@ const standing = Effect.fnUntraced(function* (failure: Fiber.Fiber<{ readonly me
         state === "ok" ? [] : [`not healthy again in the end: ${name}: ${reason ?? "failing"}`]
       ),
       ...(pending === 0 ? [] : [`not delivered in the end: ${pending} events are still waiting`]),
-      ...letters.map(({ entry, words }) => `dead letter: ${entry.id}: ${words}`)
-    ]
+      ...letters
+    ],
+    letters
   }
 })
 

@@ -7,21 +7,22 @@
  * Each test plays the scenario with something else that goes wrong, in virtual time. What fails prints the findings, the seed and
  * a timeline of what was polled, made, sent and answered. Needs Vitest and `@effect/vitest`.
  */
-import * as Agent from "@observability-agents/core/Agent"
-import * as Settings from "@observability-agents/toolkit/Settings"
+import type * as Agent from "@observability-agents/core/Agent"
 import * as Event from "@observability-agents/toolkit/Event"
 import { describe, it } from "@effect/vitest"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as Outputs from "./AgentSuiteOutputs.ts"
 import * as Story from "./AgentSuiteStory.ts"
+import * as Trouble from "./AgentSuiteTrouble.ts"
 import * as EventLog from "./EventLog.ts"
 import * as Faults from "./Faults.ts"
+import type * as Rows from "./Rows.ts"
 import type { Scenario } from "./Scenario.ts"
 import * as Seeded from "./Seeded.ts"
 import * as ServerFault from "./ServerFault.ts"
-import * as SettingsFixture from "./SettingsFixture.ts"
+import type * as SettingsFixture from "./SettingsFixture.ts"
 import * as Timeline from "./Timeline.ts"
 
 /** What the author of an agent gives. */
@@ -34,7 +35,7 @@ export interface Options<E, S extends Scenario> {
     readonly settings: SettingsFixture.Tables
     readonly words: ReadonlyArray<string>
   }
-  /** The secrets of the settings. None may appear in a log, an event, a sign of life or news. */
+  /** The secrets of the settings. None may appear in anything that the agent gives away. */
   readonly secrets: ReadonlyArray<string>
   /** A new fake with the same story; made when the Clock is set, before the agent starts. */
   readonly scenario: Effect.Effect<S>
@@ -44,10 +45,22 @@ export interface Options<E, S extends Scenario> {
   readonly lasts: Duration.Input
   /** How long the agent may take until all is told, once that is over. Default 10 minutes. */
   readonly settles?: Duration.Input | undefined
-  /** What the tool can do wrong, by name: begins it, until the scenario's `recover`. */
+  /** What the tool can do wrong, by name: begins it, until the scenario's `recover`. The network to it fails by itself. */
   readonly faults: Readonly<Record<string, (scenario: S) => Effect.Effect<void>>>
+  /** Where the rows of the tool's lists stand in its answers: `"runs"`. With it, lists with rows twice and in disorder are tried. */
+  readonly rows?: Rows.Rows | undefined
+  /** Other settings that the agent has to take while it runs, such as another period. Default: another `health_grace`. */
+  readonly reloads?: SettingsFixture.Tables | undefined
+  /**
+   * By how much the clock of the agent's machine may be ahead for a while. Default 5 seconds: an agent that reads windows by its
+   * own clock is safe as far as it looks back. One that asks for what is newest is safe with an hour. The clock is also
+   * an hour behind for a while, which every agent has to survive.
+   */
+  readonly clockAhead?: Duration.Input | undefined
   /** At how many of the steps at which a process can die it is tried; those around events first. Default 40. */
   readonly deaths?: number | undefined
+  /** How many combinations of faults are tried of each kind. Default 2. */
+  readonly combinations?: number | undefined
   /** Chooses the moments of all that goes wrong, and the agent's own jitter. Default `agent suite`. */
   readonly seed?: string | undefined
 }
@@ -59,7 +72,10 @@ export interface Check {
   readonly run: Effect.Effect<void, AgentUnfit>
 }
 
-/** An agent does not do what it has to. `message` has the findings, the seed and the timeline, to be read by people. */
+/**
+ * An agent does not do what it has to. `message` begins with the name of the worst bug, and has all findings, the seed and the
+ * timeline, to be read by people.
+ */
 export class AgentUnfit extends Schema.TaggedError<AgentUnfit>()("AgentUnfit", {
   check: Schema.String,
   /** What is wrong, each a sentence that begins with the name of the bug. */
@@ -70,9 +86,11 @@ export class AgentUnfit extends Schema.TaggedError<AgentUnfit>()("AgentUnfit", {
   timeline: Schema.String
 }) {
   override get message(): string {
+    const [first, ...others] = this.findings
     return [
+      first,
       `The agent is not fit: ${this.check}`,
-      ...this.findings.map((finding) => `  - ${finding}`),
+      ...others.map((finding) => `  - also ${finding}`),
       `Seed: ${JSON.stringify(this.seed)}`,
       ...(this.timeline === "" ? [] : ["Timeline:", this.timeline])
     ].join("\n")
@@ -82,42 +100,89 @@ export class AgentUnfit extends Schema.TaggedError<AgentUnfit>()("AgentUnfit", {
 /** Registers the tests of one agent under that name. */
 export const suite = <E, S extends Scenario>(name: string, options: Options<E, S>): void => {
   describe(name, () => {
-    for (const { name, run } of checks(options)) it.live(name, () => run, 60_000)
+    for (const { name, run } of checks(options)) it.live(name, () => run, PATIENCE)
   })
 }
 
 /** The same one by one, for who runs them otherwise. */
 export const checks = <E, S extends Scenario>(options: Options<E, S>): ReadonlyArray<Check> => {
-  const { seed = "agent suite" } = options
+  const { clockAhead = "5 seconds", seed = "agent suite" } = options
   const setting: Story.Setting<E, S> = {
     ...options,
     identity: options.identity ?? identity,
     settles: options.settles ?? "10 minutes"
   }
-  const story = (name: string, trouble: Story.Trouble<S>): Check => ({
+  const look = (name: string, findings: Effect.Effect<ReadonlyArray<string>>): Check => ({
+    name,
+    run: Effect.flatMap(findings, (findings) => judge(name, seed, { findings, timeline: { moments: [] } }))
+  })
+  const story = (name: string, trouble: Trouble.Trouble<S>): Check => ({
     name,
     run: Effect.flatMap(Story.play(setting, trouble), (outcome) => judge(name, seed, outcome)).pipe(
       Seeded.of(seed, name)
     )
   })
+  const servers = Object.entries(Faults.server).map(Trouble.server<S>)
+  const lists = options.rows === undefined ? {} : Faults.rows(options.rows)
+  const tools = [
+    ...Object.entries(options.faults).map(Trouble.tool<S>),
+    ...Object.entries(lists).map(Trouble.network<S>)
+  ]
+  const networks = Object.entries(Faults.network).map(Trouble.network<S>)
+  const stores = Object.entries(Faults.store).map(Trouble.store<S>)
+  const clocks = [
+    Trouble.clock<S>("is ahead for a while", clockAhead),
+    Trouble.clock<S>("is an hour behind for a while", "-1 hour"),
+    Trouble.sleep<S>(
+      "stands while the machine sleeps",
+      Duration.divideUnsafe(Duration.fromInputUnsafe(options.lasts), 4)
+    )
+  ]
+  const survives = (who: string) => (incident: Trouble.Incident<S>) =>
+    story(`survives ${who} that ${incident.what}`, { incidents: [incident] })
+  const together = (name: string, kinds: ReadonlyArray<ReadonlyArray<Trouble.Incident<S>>>, dies: boolean) =>
+    combined(setting, seed, { name, kinds, dies, times: options.combinations ?? 2 })
+  const anyTool = [...tools, ...networks]
   return [
-    mistakes(options, seed),
-    story("tells all that happens, once and in order, and stops cleanly", { _tag: "None" }),
+    look(
+      "reports all mistakes in its settings at once, in words, and without secrets",
+      Effect.sync(() => Outputs.mistakes(options))
+    ),
+    look("prints its settings and its graph without secrets", Outputs.printed(options)),
+    look("checks its tool in time, in words, and without secrets", Outputs.checked(options)),
+    story("tells all that happens, once and in order, and stops cleanly", {}),
     sameTimeline(setting, seed),
-    ...Object.entries(Faults.server).map(([name, fault]) =>
-      story(`survives a server that ${name}`, { _tag: "Server", fault })
+    ...servers.map(survives("a server")),
+    ...[400, 413].map((refuses) =>
+      story(`survives a server that refuses one event with ${refuses}`, { refuses })
     ),
-    ...Object.entries(options.faults).map(([name, fault]) =>
-      story(`survives a tool that ${name}`, { _tag: "Tool", fault })
+    ...tools.map(survives("a tool")),
+    ...networks.map(survives("a network")),
+    ...stores.map(survives("a state store")),
+    ...clocks.map(survives("a clock")),
+    together("survives a tool and a server that fail at once", [anyTool, servers], false),
+    together(
+      "survives a state store that fails together with the tool or the server",
+      [stores, [...anyTool, ...servers]],
+      false
     ),
-    story("loses nothing when it is stopped and started again", { _tag: "Restarts", times: 4 }),
-    deaths(setting, seed, options.deaths ?? 40)
+    story("loses nothing when its settings are read again", {
+      reloads: options.reloads ?? { core: { health_grace: 1000 } }
+    }),
+    story("survives rows of its state file that cannot be read", { corrupts: true }),
+    story("loses nothing when it is stopped and started again", { restarts: 4 }),
+    deaths(setting, seed, options.deaths ?? 40),
+    together("loses nothing when the process dies while the server fails", [servers], true),
+    together("loses nothing when the process dies while the tool fails", [anyTool], true)
   ]
 }
 
 // ---- private
 
 const identity = (event: Event.Event): string => `${Event.lane(event)} ${EventLog.title(event)}`
+
+/** Milliseconds of real time that a check may take: it takes some hundreds, but on machines that do much else. */
+const PATIENCE = 180_000
 
 /** Lines of a timeline that are printed: the beginning and the end. */
 const MOST_LINES = 160
@@ -131,50 +196,11 @@ const judge = (
     ? Effect.void
     : Effect.fail(new AgentUnfit({ check, findings, seed, timeline: Timeline.render(timeline, MOST_LINES) }))
 
-/** All mistakes in the settings are reported at once, each in its words, and without the secrets. */
-const mistakes = <E, S extends Scenario>(options: Options<E, S>, seed: string): Check => {
-  const check = "reports all mistakes in its settings at once, in words, and without secrets"
-  return {
-    name: check,
-    run: Effect.suspend(() => {
-      const server = { baseUrl: "http://observability.test/api", key: Redacted.make("a-key-for-tests") }
-      const report = (added: SettingsFixture.Tables) =>
-        Settings.validate(
-          SettingsFixture.sources(SettingsFixture.tables(server, added)),
-          Agent.sections(options.agent)
-        )
-      const merged: Record<string, Readonly<Record<string, unknown>>> = { ...options.settings }
-      for (const [table, keys] of Object.entries(options.mistakes.settings)) {
-        merged[table] = { ...merged[table], ...keys }
-      }
-      const text = new Settings.SettingsError({ problems: report(merged) }).message
-      const findings = [
-        ...report(options.settings).map(
-          ({ setting, what }) =>
-            `settings refused: those that the suite was given do not pass: ${setting}: ${what}`
-        ),
-        ...options.mistakes.words
-          .filter((words) => !text.includes(words))
-          .map(
-            (words) => `mistake not reported: ${JSON.stringify(words)} does not stand in the report:\n${text}`
-          ),
-        ...options.secrets
-          .filter((secret) => text.includes(secret))
-          .map(() => "secret given away: a secret of the settings stands in the report of mistakes"),
-        ...(/^\s+at .*:\d+:\d+\)?$/m.test(text)
-          ? [`report not readable: it has a stack trace:\n${text}`]
-          : [])
-      ]
-      return judge(check, seed, { findings, timeline: { moments: [] } })
-    })
-  }
-}
-
 /** The same seed gives the same timeline, byte for byte. */
 const sameTimeline = <E, S extends Scenario>(setting: Story.Setting<E, S>, seed: string): Check => {
   const check = "does the same again when chance does the same again"
   const once = Effect.map(
-    Story.play(setting, { _tag: "Server", fault: ServerFault.badGateway }),
+    Story.play(setting, { incidents: [Trouble.server(["answers 502", ServerFault.badGateway])] }),
     ({ timeline }) => Timeline.render(timeline)
   ).pipe(Seeded.of(seed, check))
   return {
@@ -201,14 +227,16 @@ const deaths = <E, S extends Scenario>(setting: Story.Setting<E, S>, seed: strin
   return {
     name: check,
     run: Effect.gen(function* () {
-      const die = (step: number) => Story.play(setting, { _tag: "Death", step }).pipe(Seeded.of(seed, check))
+      const die = (step: number) => Story.play(setting, { step }).pipe(Seeded.of(seed, check))
       const counted = yield* die(0)
       yield* judge(check, seed, counted)
-      const isCritical = (step: Story.Step) => step.isCritical
       const steps = [
-        ...(yield* Seeded.spread(counted.steps.filter(isCritical), Math.ceil(most * 0.75))),
         ...(yield* Seeded.spread(
-          counted.steps.filter((step) => !isCritical(step)),
+          counted.steps.filter(({ isCritical }) => isCritical),
+          Math.ceil(most * 0.75)
+        )),
+        ...(yield* Seeded.spread(
+          counted.steps.filter(({ isCritical }) => !isCritical),
           Math.floor(most * 0.25)
         ))
       ]
@@ -216,3 +244,40 @@ const deaths = <E, S extends Scenario>(setting: Story.Setting<E, S>, seed: strin
     }).pipe(Seeded.of(seed, `${check}: which`))
   }
 }
+
+/** One of each kind fails, and several times so; and, if told so, the process dies meanwhile. */
+const combined = <E, S extends Scenario>(
+  setting: Story.Setting<E, S>,
+  seed: string,
+  {
+    dies,
+    kinds,
+    name,
+    times
+  }: {
+    readonly name: string
+    readonly kinds: ReadonlyArray<ReadonlyArray<Trouble.Incident<S>>>
+    readonly dies: boolean
+    readonly times: number
+  }
+): Check => ({
+  name,
+  run: Effect.gen(function* () {
+    for (let time = 0; time < times; time++) {
+      const incidents: Array<Trouble.Incident<S>> = []
+      for (const kind of kinds) incidents.push(...(yield* Seeded.spread(kind, 1)))
+      // Which of them fails first is left to chance, too.
+      if ((yield* Seeded.within(2, 0, 1)) === 1) incidents.reverse()
+      const play = (step: number | undefined) =>
+        Story.play(setting, { incidents, step }).pipe(Seeded.of(seed, `${name} ${time}`))
+      const whole = yield* play(dies ? 0 : undefined)
+      yield* judge(name, seed, whole)
+      if (!dies) continue
+      const steps = yield* Seeded.spread(
+        whole.steps.filter(({ isTroubled }) => isTroubled),
+        3
+      )
+      for (const { number } of steps) yield* judge(name, seed, yield* play(number))
+    }
+  }).pipe(Seeded.of(seed, `${name}: which`))
+})

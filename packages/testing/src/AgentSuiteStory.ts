@@ -1,5 +1,5 @@
 /**
- * One story of the conformance suite of agents: the author's scenario, with one thing that goes wrong meanwhile, through
+ * One story of the conformance suite of agents: the author's scenario, with something that goes wrong meanwhile, through
  * as many lives of the agent as that takes; and what was found wrong in the end.
  */
 import type * as Agent from "@observability-agents/core/Agent"
@@ -9,21 +9,24 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
-import * as Fs from "node:fs"
-import * as Os from "node:os"
-import * as Path from "node:path"
 import * as AgentFixture from "./AgentFixture.ts"
 import * as Findings from "./AgentSuiteFindings.ts"
-import * as Life from "./AgentLife.ts"
+import * as Lives from "./AgentSuiteLives.ts"
+import * as Secrets from "./AgentSuiteSecrets.ts"
+import type { Trouble, World } from "./AgentSuiteTrouble.ts"
+import type * as Life from "./AgentLife.ts"
 import * as Witness from "./AgentWitness.ts"
 import { FakeObservability } from "./FakeObservability.ts"
+import * as FaultyClock from "./FaultyClock.ts"
+import * as FaultyHttp from "./FaultyHttp.ts"
+import * as FaultyStore from "./FaultyStore.ts"
 import type { Scenario } from "./Scenario.ts"
 import * as Seeded from "./Seeded.ts"
-import type { ServerFault } from "./ServerFault.ts"
+import * as ServerFault from "./ServerFault.ts"
 import type * as SettingsFixture from "./SettingsFixture.ts"
+import * as TestNetwork from "./TestNetwork.ts"
 import type * as Timeline from "./Timeline.ts"
 
 /** What all stories of one agent have in common. */
@@ -37,33 +40,13 @@ export interface Setting<E, S extends Scenario> {
   readonly secrets: ReadonlyArray<string>
 }
 
-/** What goes wrong in a story. */
-export type Trouble<S> =
-  | { readonly _tag: "None" }
-  /** The server does this for a third of the story. */
-  | { readonly _tag: "Server"; readonly fault: ServerFault }
-  /** The tool does this for a third of the story. */
-  | { readonly _tag: "Tool"; readonly fault: (scenario: S) => Effect.Effect<void> }
-  /** The agent is stopped in order and started again: so many times at any moment, and as often soon after it told something. */
-  | { readonly _tag: "Restarts"; readonly times: number }
-  /** The process dies at the step of this number, the first being 1. With 0 it never does. */
-  | { readonly _tag: "Death"; readonly step: number }
-
-/** A step at which a process may die. */
-export interface Step {
-  /** 1 for the first. */
-  readonly number: number
-  /** Whether an event is about to be made, is sent, or has just been delivered: there is something to lose or repeat. */
-  readonly isCritical: boolean
-}
-
 /** How a story ended. */
 export interface Outcome {
   /** What is wrong, in words, the gravest first. */
   readonly findings: ReadonlyArray<string>
   readonly timeline: Pick<Timeline.Timeline, "moments">
   /** The steps at which the process might have died, in their order, if they were asked for. */
-  readonly steps: ReadonlyArray<Step>
+  readonly steps: ReadonlyArray<Lives.Step>
 }
 
 /** Plays a story under a TestClock of its own. */
@@ -81,133 +64,106 @@ export const play = <E, S extends Scenario>(
 
 const told = Effect.fnUntraced(function* <E, S extends Scenario>(
   setting: Setting<E, S>,
-  trouble: Trouble<S>
+  given: Trouble<S>
 ): Effect.fn.Return<Outcome, never, FakeObservability | Scope.Scope> {
   yield* TestClock.setTime(AgentFixture.START)
-  const server = yield* FakeObservability
   const scenario = yield* setting.scenario
+  const trouble = possible(given, scenario)
+  // What cannot fail was not tried.
+  if (trouble === undefined) return { findings: [], timeline: { moments: [] }, steps: [] }
+  const server = yield* FakeObservability
   const secrets = [...setting.secrets, Redacted.value(server.key)]
   const witness = Witness.make(yield* Clock.Clock, secrets)
+  const world: World<S> = {
+    scenario,
+    server,
+    network: yield* FaultyHttp.make(TestNetwork.client(scenario.hosts)),
+    store: yield* FaultyStore.make(),
+    clock: yield* FaultyClock.make
+  }
+  const lives = yield* Lives.make(setting, trouble, world, witness)
   const lasts = Duration.toMillis(Duration.fromInputUnsafe(setting.lasts))
   const ends = lasts + Duration.toMillis(Duration.fromInputUnsafe(setting.settles))
-  const isStored = trouble._tag === "Restarts" || trouble._tag === "Death"
-  const disk = isStored ? yield* makeDisk : undefined
 
-  const steps: Array<string> = []
-  let death: string | undefined
-  const step = (name: string): boolean => {
-    steps.push(name)
-    if (trouble._tag !== "Death" || steps.length !== trouble.step) return false
-    death = `${name}, step ${steps.length}`
-    witness.see("suite", `kills the process ${death}`)
-    disk?.copy()
-    return true
-  }
-  const complaints: Array<string> = []
-  const begin = Effect.suspend(() => {
-    witness.see("suite", "starts the agent")
-    return Effect.result(
-      Life.begin({
-        agent: setting.agent,
-        settings: disk === undefined ? setting.settings : disk.settings(setting.settings),
-        hosts: scenario.hosts,
-        witness,
-        step: trouble._tag === "Death" ? step : undefined
-      })
-    )
-  })
-  const start = Effect.gen(function* () {
-    const isDead = death !== undefined
-    let life = yield* begin
-    // It was killed while it started.
-    if (Result.isFailure(life) && !isDead && death !== undefined) life = yield* begin
-    if (Result.isSuccess(life)) return life.success
-    complaints.push(life.failure)
-    return undefined
-  })
-  const stop = Effect.fnUntraced(function* (life: Life.Life | undefined) {
-    if (life === undefined) return
-    witness.see("suite", "stops the agent")
-    complaints.push(...(yield* life.stop))
-  })
-
-  let life = yield* start
+  yield* lives.start
   yield* TestClock.adjust(yield* Seeded.within(10_000, 0.2, 1))
-  const atFirst = life?.fibers().length ?? 0
+  const atFirst = lives.now()?.fibers().length ?? 0
   const began = witness.now()
   witness.see("suite", "begins the scenario")
   yield* scenario.play
-  const moments = yield* momentsOf(trouble, lasts)
+  const refused = yield* refuse(trouble, world)
+  const { blows, failed, toolFailed } = yield* blowsOf(trouble, world, witness, lives, lasts)
+
+  const accepted = Effect.map(server.accepted, (all) => all.length)
   const isSettled = Effect.fnUntraced(function* (life: Life.Life) {
-    const expected = [...(yield* scenario.expected)].length
-    if ((yield* server.accepted).length < expected) return false
-    return (yield* life.standing).complaints.length === 0
+    if (blows.length > 0) return false
+    if ((yield* accepted) + lives.illegible().length < [...(yield* scenario.expected)].length) return false
+    return unexpected(yield* life.standing, refused.size).length === 0
   })
   let until = ends
-  let restartsLeft = trouble._tag === "Restarts" ? trouble.times : 0
-  for (let at = 0; at < until && life !== undefined; at = witness.now() - began) {
-    if (moments[0] !== undefined && moments[0] <= at) {
-      moments.shift()
-      if (trouble._tag === "Server") {
-        witness.see("suite", "the server begins to fail")
-        yield* server.fail(trouble.fault, { during: lasts / 3 })
-      } else if (trouble._tag === "Tool") {
-        witness.see("suite", moments.length > 0 ? "the tool begins to fail" : "the tool recovers")
-        yield* moments.length > 0 ? trouble.fault(scenario) : scenario.recover
-      } else if (trouble._tag === "Restarts") {
-        yield* stop(life)
-        life = yield* start
-      }
+  let restartsLeft = trouble.restarts ?? 0
+  for (let at = 0; at < until && lives.now() !== undefined; at = witness.now() - began) {
+    while (blows[0] !== undefined && blows[0].at <= at) {
+      yield* blows.shift()?.run ?? Effect.void
+      // What follows on it at once is not to wait for the next tick.
+      yield* TestClock.adjust(0)
     }
-    const acceptedBefore = (yield* server.accepted).length
-    yield* TestClock.adjust(Math.max(1, Math.min(TICK, (moments[0] ?? Infinity) - at)))
-    if (restartsLeft > 0 && (yield* server.accepted).length > acceptedBefore) {
+    const before = yield* accepted
+    yield* TestClock.adjust(Math.max(1, Math.min(TICK, (blows[0]?.at ?? Infinity) - at)))
+    if (restartsLeft > 0 && (yield* accepted) > before) {
       restartsLeft -= 1
-      yield* stop(life)
-      life = yield* start
+      yield* lives.restart
     }
-    if (life?.isAlive() === false) {
-      yield* life.bury
-      life = yield* start
-    }
+    const life = lives.now()
+    if (life?.isAlive() === false) yield* lives.resurrect
     if (life !== undefined && until === ends && at >= lasts && (yield* isSettled(life)))
       until = at + AFTERWARDS
   }
+  const life = lives.now()
+  const complaints: Array<string> = []
+  let letters = 0
   if (life !== undefined) {
-    const { complaints: last } = yield* life.standing
+    yield* lives.look
+    const standing = yield* life.standing
+    letters = standing.letters.length
+    complaints.push(...unexpected(standing, refused.size))
     const inTheEnd = life.fibers()
     if (inTheEnd.length > atFirst + PLAY) {
-      complaints.push(
+      complaints.unshift(
         `fiber leaked: when all was told ${inTheEnd.length} fibers ran, and at first ${atFirst}, most of them forked by: ${mostOf(inTheEnd)}`
       )
     }
-    yield* stop(life)
-    complaints.push(...last)
-  }
-  if (trouble._tag === "Death" && trouble.step > 0 && death === undefined) {
-    complaints.push(`not repeatable: step ${trouble.step}, at which it was to die, was not reached`)
+    yield* lives.stop
   }
   const findings = Findings.of({
     accepted: yield* server.accepted,
     heartbeats: (yield* server.heartbeats).length,
     expected: [...(yield* scenario.expected)],
     identity: setting.identity,
-    secrets,
-    hasToolFailed: trouble._tag === "Tool",
-    death,
+    toolFailed,
+    refused,
+    received: counted((yield* server.requests).map(({ body, path }) => `${path} ${body}`)),
+    letters,
+    illegible: lives.illegible(),
+    death: lives.death(),
     began: AgentFixture.START,
     witness
   })
-  return { findings: [...findings, ...complaints], timeline: witness.timeline, steps: classified(steps) }
+  return {
+    findings: [...findings, ...(yield* lives.complaints), ...complaints].map((finding) =>
+      Secrets.masked(secrets, finding)
+    ),
+    timeline: witness.timeline,
+    steps: lives.steps(failed)
+  }
 })
 
-/** The steps next to those at which an event goes over the network are the critical ones. */
-const classified = (names: ReadonlyArray<string>): ReadonlyArray<Step> => {
-  const isEvent = names.map((name) => name.includes(Life.EVENT))
-  return names.map((_, index) => ({
-    number: index + 1,
-    isCritical: isEvent.slice(Math.max(0, index - 3), index + 4).includes(true)
-  }))
+/** Without the failures of a network that there is not; nothing, where nothing else was to fail. */
+const possible = <S extends Scenario>(trouble: Trouble<S>, { hosts }: Scenario): Trouble<S> | undefined => {
+  const { incidents } = trouble
+  if (incidents === undefined || Object.keys(hosts).length > 0) return trouble
+  const left = incidents.filter(({ who }) => who !== "network")
+  return left.length === 0 ? undefined : { ...trouble, incidents: left }
 }
 
 /** Milliseconds between two looks at whether the agent still lives. */
@@ -219,61 +175,105 @@ const AFTERWARDS = 60_000
 /** How many fibers more than at first an agent may need, being in the midst of something. */
 const PLAY = 10
 
-const mostOf = (parts: ReadonlyArray<string>): string =>
-  [...new Set(parts)].toSorted((a, b) => count(parts, b) - count(parts, a))[0] ?? ""
+/** What is wrong, but for the letters of what the server refused. */
+const unexpected = ({ complaints, letters }: Life.Standing, refused: number): ReadonlyArray<string> =>
+  complaints.filter((complaint) => !letters.slice(0, refused).includes(complaint))
 
-const count = (parts: ReadonlyArray<string>, part: string): number =>
-  parts.filter((other) => other === part).length
+interface Blow {
+  /** Milliseconds since the beginning of the scenario. */
+  readonly at: number
+  readonly run: Effect.Effect<void>
+}
 
-/** When something goes wrong, and when it is over, since the beginning of the scenario. */
-const momentsOf = Effect.fnUntraced(function* (trouble: Trouble<never>, lasts: number) {
-  switch (trouble._tag) {
-    case "Server":
-      return [yield* Seeded.within(lasts, 0, 0.5)]
-    case "Tool": {
-      const from = yield* Seeded.within(lasts, 0, 0.5)
-      return [from, from + Math.floor(lasts / 3)]
-    }
-    case "Restarts": {
-      const found = Array<number>()
-      for (let time = 0; time < trouble.times; time++) {
-        found.push(yield* Seeded.within(lasts, time / trouble.times, (time + 1) / trouble.times))
-      }
-      return found
-    }
-    default:
-      return []
+/** All that happens at a moment, in order; when something fails, and when the tool does. */
+const blowsOf = Effect.fnUntraced(function* <S extends Scenario>(
+  trouble: Trouble<S>,
+  world: World<S>,
+  witness: Witness.Witness,
+  lives: Lives.Lives,
+  lasts: number
+) {
+  const blows: Array<Blow> = []
+  const toolFailed: Array<Findings.Span> = []
+  const failed: Array<Findings.Span> = []
+  const say = (text: string) => Effect.sync(() => witness.see("suite", text))
+  const third = Math.floor(lasts / 3)
+  let first: number | undefined
+  for (const { begin, end, struck, what, who } of trouble.incidents ?? []) {
+    // Several begin near each other, so that they overlap.
+    const from =
+      first === undefined
+        ? yield* Seeded.within(lasts, 0, 0.5)
+        : first + (yield* Seeded.within(third, 0, 0.5))
+    first ??= from
+    const name = NAMES[who]
+    blows.push({ at: from, run: Effect.andThen(say(`${name} begins to fail: ${what}`), begin(world)) })
+    // In the midst of it: what the agent says of a failure may hold what it says of nothing else.
+    blows.push({ at: from + Math.floor(third * 0.8), run: lives.look })
+    const recovers =
+      struck === undefined
+        ? say(`${name} recovers`)
+        : Effect.flatMap(struck(world), (times) => say(`${name} recovers; it failed ${times} times`))
+    blows.push({ at: from + third, run: Effect.andThen(recovers, end(world)) })
+    const span = { from: witness.now() + from, to: witness.now() + from + third }
+    failed.push(span)
+    if (who === "tool" || who === "network") toolFailed.push(span)
   }
+  const times = trouble.restarts ?? 0
+  for (let time = 0; time < times; time++) {
+    const at = yield* Seeded.within(lasts, time / times, (time + 1) / times)
+    blows.push({ at, run: lives.restart })
+  }
+  const { corrupts, reloads } = trouble
+  if (corrupts === true) {
+    const at = yield* Seeded.within(lasts, 0.4, 0.8)
+    blows.push({
+      at: 0,
+      run: Effect.andThen(say("the server begins to fail"), world.server.fail(ServerFault.badGateway))
+    })
+    blows.push({ at, run: lives.corrupt })
+    blows.push({ at, run: Effect.andThen(say("the server recovers"), world.server.recover) })
+  }
+  for (const [index, tables] of (reloads === undefined ? [] : [{}, reloads, {}]).entries()) {
+    blows.push({ at: yield* Seeded.within(lasts, index / 3, (index + 1) / 3), run: lives.reload(tables) })
+  }
+  return { blows: blows.toSorted((a, b) => a.at - b.at), failed, toolFailed }
 })
 
-/** A directory whose newest part has the state file of the agent's present life. */
-const makeDisk = Effect.map(
-  Effect.acquireRelease(
-    Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "agent-suite-"))),
-    (directory) => Effect.sync(() => Fs.rmSync(directory, { recursive: true, force: true }))
-  ),
-  (directory) => {
-    let lives = 1
-    const path = () => Path.join(directory, `${lives}.db`)
-    return {
-      /** The next life begins with what is on the disk now: the file and its write-ahead log, and nothing half-written. */
-      copy: () => {
-        const before = path()
-        lives += 1
-        for (const suffix of ["", "-wal"]) {
-          if (Fs.existsSync(before + suffix)) Fs.copyFileSync(before + suffix, path() + suffix)
-        }
-      },
-      /** One event is under way at a time, so that it is known which may come again after a death. */
-      settings: (tables: SettingsFixture.Tables): SettingsFixture.Tables => ({
-        ...tables,
-        core: {
-          send_concurrency: 1,
-          send_concurrency_maximum: 1,
-          ...tables["core"],
-          state_path: path()
-        }
-      })
+const NAMES = {
+  server: "the server",
+  tool: "the tool",
+  network: "the network to the tool",
+  store: "the state store",
+  clock: "the clock"
+} as const
+
+/** Has the server refuse one of the events, by chance, whenever it comes. Gives what was refused so far, by path and body. */
+const refuse = Effect.fnUntraced(function* <S extends Scenario>(trouble: Trouble<S>, world: World<S>) {
+  const refused = new Set<string>()
+  const { refuses } = trouble
+  if (refuses === undefined) return refused
+  const expected = [...(yield* world.scenario.expected)].length
+  const chosen = 1 + (yield* Seeded.within(Math.max(1, expected), 0, 1))
+  const seen = new Set<string>()
+  const words = JSON.stringify({ error: { component: ["The suite refuses this event."] } })
+  // With the work done: what was refused stands among the events that came, in its place.
+  yield* world.server.fail(ServerFault.afterWork(ServerFault.answer(refuses, words)), {
+    where: ({ body, path }) => {
+      if (!path.startsWith("events/")) return false
+      const request = `${path} ${body}`
+      if (seen.size < chosen && seen.add(request).size === chosen) refused.add(request)
+      return refused.has(request)
     }
-  }
-)
+  })
+  return refused
+})
+
+const mostOf = (parts: ReadonlyArray<string>): string =>
+  [...counted(parts)].toSorted(([, a], [, b]) => b - a)[0]?.[0] ?? ""
+
+const counted = (all: ReadonlyArray<string>): ReadonlyMap<string, number> => {
+  const counts = new Map<string, number>()
+  for (const one of all) counts.set(one, (counts.get(one) ?? 0) + 1)
+  return counts
+}

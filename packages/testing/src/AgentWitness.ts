@@ -9,6 +9,7 @@ import * as Context from "effect/Context"
 import * as Logger from "effect/Logger"
 import type * as Metric from "effect/Metric"
 import * as References from "effect/References"
+import * as Secrets from "./AgentSuiteSecrets.ts"
 import * as Timeline from "./Timeline.ts"
 
 /** A place where the agent moved its cursor to, and when; milliseconds since 1970. */
@@ -18,30 +19,46 @@ export interface Polled {
   readonly at: number
 }
 
+/** A request to the tool; milliseconds since 1970. */
+export interface Asked {
+  readonly began: number
+  /** When the answer, or none, was there. */
+  readonly ended: number
+}
+
 /** What was seen so far. */
 export interface Witness {
   readonly timeline: Timeline.Timeline
-  /** Every text that the agent gave away, and where: the log, events, signs of life, news. */
+  /** Every text with a secret that the agent gave away, and where: the log, events, signs of life, news, spans. */
   readonly texts: Array<{ readonly where: string; readonly text: string }>
   readonly polled: Array<Polled>
+  readonly asked: Array<Asked>
   /** How often each request may come again, since the agent was not told that it was accepted; by path and body. */
   readonly mayRepeat: Map<string, number>
   readonly now: () => number
   /** Adds a line to the timeline, at this moment. */
   readonly see: (actor: Timeline.Actor, text: string) => void
+  /** Looks for secrets in a text that the agent gave away; keeps it only if there is one. */
+  readonly look: Secrets.Look
 }
 
 /** Begins to watch at the Clock's present time. */
 export const make = (clock: Clock.Clock, secrets: ReadonlyArray<string>): Witness => {
   const now = () => Math.floor(clock.currentTimeMillisUnsafe())
   const timeline = Timeline.make(now(), secrets)
+  const texts: Array<{ readonly where: string; readonly text: string }> = []
+  const hasSecret = Secrets.finder(secrets)
   return {
     timeline,
-    texts: [],
+    texts,
     polled: [],
+    asked: [],
     mayRepeat: new Map(),
     now,
-    see: (actor, text) => timeline.add(now(), actor, text)
+    see: (actor, text) => timeline.add(now(), actor, text),
+    look: (where, text) => {
+      if (hasSecret(text)) texts.push({ where, text })
+    }
   }
 }
 
@@ -55,7 +72,7 @@ export const logger = (witness: Witness, isAlive: () => boolean): Logger.Logger<
   Logger.make((options) => {
     const json = Logger.formatJson.log(options)
     const cause = options.cause.reasons.length === 0 ? "" : Cause.pretty(options.cause)
-    witness.texts.push({ where: "the log", text: `${json} ${cause}` })
+    witness.look("the log", `${json} ${cause}`)
     const { fiber, logLevel, message } = options
     if (!isAlive()) return
     if (logLevel !== "Warn" && logLevel !== "Error" && logLevel !== "Fatal") return
@@ -67,9 +84,11 @@ export const logger = (witness: Witness, isAlive: () => boolean): Logger.Logger<
 
 /** Adds news to the timeline. */
 export const hear = (witness: Witness, news: Activity.Told): void => {
-  const at = news.at.epochMilliseconds
+  // News is heard a little later than it is told; and the agent's clock may be wrong.
+  const at =
+    Math.abs(news.at.epochMilliseconds - witness.now()) > 1000 ? witness.now() : news.at.epochMilliseconds
   const add = (actor: Timeline.Actor, text: string) => witness.timeline.add(at, actor, text)
-  witness.texts.push({ where: "the news of Activity", text: JSON.stringify(news) })
+  witness.look(PLACES[news.kind] ?? "the news of Activity", JSON.stringify(news))
   switch (news.kind) {
     case "polled":
       witness.polled.push({ source: news.source, cursor: news.cursor.epochMilliseconds, at })
@@ -91,6 +110,13 @@ export const hear = (witness: Witness, news: Activity.Told): void => {
     default:
       return
   }
+}
+
+/** Where news of these kinds come from. */
+const PLACES: Readonly<Record<string, string>> = {
+  health: "a reason of Health",
+  rejected: "a dead letter",
+  log: "the log, as the status page shows it"
 }
 
 const about = ({ component, run, title }: Activity.Subject): string =>

@@ -2,6 +2,18 @@
  * What can be seen of a list of events as the server received them: whether something came twice, and whether the
  * order was one that the server takes without raising false alerts. Both are promises to users, so tests of agents end
  * with `problems(events)` being empty.
+ *
+ * ```ts
+ * import { assert } from "@effect/vitest"
+ * import * as EventLog from "@observability-agents/testing/EventLog"
+ * import { FakeObservability } from "@observability-agents/testing/FakeObservability"
+ * import { Effect } from "effect"
+ *
+ * export const nothingWrong = Effect.gen(function* () {
+ *   const server = yield* FakeObservability
+ *   assert.deepStrictEqual(EventLog.problems(yield* server.events), [])
+ * })
+ * ```
  */
 import * as DateTime from "effect/DateTime"
 import * as Event from "@observability-agents/toolkit/Event"

@@ -5,12 +5,31 @@
  *
  * It has two faces: `client` reaches it without a socket, in pure Effect, so that everything happens in virtual time;
  * the module `NodeFakeObservability` serves it on a port. Like the real one it goes on working for a client that has given
- * up: an event may be stored after the sender's time-out.
+ * up: an event may be stored after the sender's time-out. Its time is that of the Clock where it was made, whatever that of its
+ * clients is.
+ *
+ * ```ts
+ * import { assert, it } from "@effect/vitest"
+ * import { FakeObservability } from "@observability-agents/testing/FakeObservability"
+ * import * as Event from "@observability-agents/toolkit/Event"
+ * import { Observability } from "@observability-agents/toolkit/Observability"
+ * import { Effect, Layer } from "effect"
+ *
+ * const layer = Layer.provideMerge(FakeObservability.layerObservability(), FakeObservability.layer)
+ *
+ * it.effect("an event is received", () =>
+ *   Effect.gen(function* () {
+ *     const server = yield* FakeObservability
+ *     const observability = yield* Observability
+ *     yield* observability.post(Event.runStatus({ pipelineKey: "p", runKey: "r", status: "RUNNING" }))
+ *     assert.strictEqual((yield* server.events).length, 1)
+ *   }).pipe(Effect.provide(layer))
+ * )
+ * ```
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as HttpClient from "effect/http/HttpClient"
@@ -31,7 +50,8 @@ import * as Observability from "@observability-agents/toolkit/Observability"
 import type { Heartbeat } from "@observability-agents/toolkit/ObservabilityApi"
 import * as FakeRoutes from "./FakeRoutes.ts"
 import * as FlaskAnswer from "./FlaskAnswer.ts"
-import type { ServerFault } from "./ServerFault.ts"
+import * as FaultScript from "./FaultScript.ts"
+import * as ServerFault from "./ServerFault.ts"
 
 /** One request that reached the server, whether accepted or not. */
 export interface Received {
@@ -58,17 +78,8 @@ export interface AcceptedHeartbeat {
 /** What the service account key is good for. */
 export type KeyState = "valid" | "expired" | "inactive project" | "events only" | "agent only"
 
-/** When a fault happens. All of the given conditions must hold; without any, always until `recover`. */
-export interface FaultOptions {
-  /** At most this many requests. */
-  readonly times?: number | undefined
-  /** Only requests of which this holds. */
-  readonly where?: ((request: Received) => boolean) | undefined
-  /** From this long after now. */
-  readonly after?: Duration.Input | undefined
-  /** For this long (counted from `after`). */
-  readonly during?: Duration.Input | undefined
-}
+/** When a fault happens: see {@link FaultScript.When}. */
+export type FaultOptions = FaultScript.When<Received>
 
 /** How the server is set up. */
 export interface Options {
@@ -119,7 +130,7 @@ export class FakeObservability extends Context.Service<
     /** All requests, in order of arrival. */
     readonly requests: Effect.Effect<ReadonlyArray<Received>>
     /** From now on, do this instead. The script that was given first goes first. */
-    readonly fail: (fault: ServerFault, options?: FaultOptions) => Effect.Effect<void>
+    readonly fail: (fault: ServerFault.ServerFault, options?: FaultOptions) => Effect.Effect<void>
     /** Forgets all faults. */
     readonly recover: Effect.Effect<void>
     /** Changes what the key is good for. */
@@ -171,7 +182,7 @@ export const make = Effect.fnUntraced(function* (
   const heartbeats: Array<AcceptedHeartbeat> = []
   const acceptedCount = yield* SubscriptionRef.make(0)
   const agents = yield* Ref.make<ReadonlyMap<string, Heartbeat>>(new Map())
-  const scripts = yield* Ref.make<ReadonlyArray<Script>>([])
+  const script = yield* FaultScript.make<ServerFault.ServerFault, Received>({ seed: "fake server" })
   const keyState = yield* Ref.make<KeyState>("valid")
 
   const work = yield* FakeRoutes.make({
@@ -192,20 +203,16 @@ export const make = Effect.fnUntraced(function* (
     request: HttpServerRequest.HttpServerRequest,
     arrived: Received
   ) {
-    const fault = yield* nextFault(scripts, arrived)
+    const fault = script.next(arrived)
     switch (fault?._tag) {
       case undefined:
         return yield* work(request, arrived)
       case "Slow":
         yield* Effect.sleep(fault.by)
         return yield* work(request, arrived)
-      case "Answer": {
+      case "Answer":
         if (fault.afterWork) yield* work(request, arrived)
-        const { body, contentType, headers, status } = fault
-        return body === ""
-          ? HttpServerResponse.empty({ status, headers })
-          : HttpServerResponse.text(body, { status, contentType, headers })
-      }
+        return ServerFault.response(fault)
       case "Drop":
         if (fault.afterWork) yield* work(request, arrived)
         return yield* new ConnectionDropped()
@@ -215,21 +222,24 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
-  const handle = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
-    if (!request.url.startsWith(`${basePath}/`)) return FlaskAnswer.proxyNotFound()
-    const body = yield* Effect.orElseSucceed(request.text, () => "")
-    const arrived: Received = {
-      method: request.method,
-      path: request.url.slice(basePath.length + 1),
-      headers: { ...request.headers },
-      body,
-      at: yield* DateTime.now
-    }
-    received.push(arrived)
-    // In a fiber of the server, which does not notice that a client has given up.
-    const working = yield* Effect.forkIn(perform(request, arrived), scope)
-    return yield* Fiber.join(working)
-  })
+  const handle = Effect.fnUntraced(
+    function* (request: HttpServerRequest.HttpServerRequest) {
+      if (!request.url.startsWith(`${basePath}/`)) return FlaskAnswer.proxyNotFound()
+      const body = yield* Effect.orElseSucceed(request.text, () => "")
+      const arrived: Received = {
+        method: request.method,
+        path: request.url.slice(basePath.length + 1),
+        headers: { ...request.headers },
+        body,
+        at: yield* DateTime.now
+      }
+      received.push(arrived)
+      // In a fiber of the server, which does not notice that a client has given up.
+      const working = yield* Effect.forkIn(perform(request, arrived), scope)
+      return yield* Fiber.join(working)
+    },
+    Effect.provideService(Clock.Clock, yield* Clock.Clock)
+  )
 
   const baseUrl = `${options.origin ?? "http://observability.test:8082"}${basePath}`
   return {
@@ -263,18 +273,8 @@ export const make = Effect.fnUntraced(function* (
     heartbeats: Effect.sync(() => [...heartbeats]),
     agents: Effect.map(Ref.get(agents), (all) => [...all.values()]),
     requests: Effect.sync(() => [...received]),
-    fail: Effect.fnUntraced(function* (fault, when = {}) {
-      const from = (yield* Clock.currentTimeMillis) + millis(when.after ?? 0)
-      const script: Script = {
-        fault,
-        left: when.times ?? Infinity,
-        where: when.where ?? (() => true),
-        from,
-        until: when.during === undefined ? Infinity : from + millis(when.during)
-      }
-      yield* Ref.update(scripts, (all) => [...all, script])
-    }),
-    recover: Ref.set(scripts, []),
+    fail: script.fail,
+    recover: script.recover,
     setKey: (state) => Ref.set(keyState, state),
     clear: Effect.gen(function* () {
       for (const kept of [received, accepted, heartbeats]) kept.length = 0
@@ -283,26 +283,3 @@ export const make = Effect.fnUntraced(function* (
     })
   }
 })
-
-interface Script {
-  readonly fault: ServerFault
-  readonly left: number
-  readonly where: (request: Received) => boolean
-  /** Milliseconds since 1970, from and until (exclusive). */
-  readonly from: number
-  readonly until: number
-}
-
-// The first script that applies, and counts it down. Scripts that can never apply again are dropped.
-const nextFault = (scripts: Ref.Ref<ReadonlyArray<Script>>, request: Received) =>
-  Ref.modify(scripts, (all): readonly [ServerFault | undefined, ReadonlyArray<Script>] => {
-    const now = request.at.epochMilliseconds
-    const live = all.filter(({ left, until }) => left > 0 && now < until)
-    const next = live.find(({ from, where }) => from <= now && where(request))
-    return [
-      next?.fault,
-      live.map((script) => (script === next ? { ...script, left: script.left - 1 } : script))
-    ]
-  })
-
-const millis = (duration: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(duration))

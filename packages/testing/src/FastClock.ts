@@ -1,6 +1,15 @@
 /**
  * A Clock that runs faster than the real one: programs that talk over real sockets live through hours in seconds.
  * Where no socket is involved, TestClock is the better tool: it is deterministic, this one is not.
+ *
+ * An hour in a second:
+ *
+ * ```ts
+ * import * as FastClock from "@observability-agents/testing/FastClock"
+ * import { Effect } from "effect"
+ *
+ * export const program = Effect.sleep("1 hour").pipe(Effect.provide(FastClock.layer({ speed: 3600 })))
+ * ```
  */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"

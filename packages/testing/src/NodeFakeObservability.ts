@@ -1,6 +1,18 @@
 /**
  * The fake Observability server on a real port of the loopback interface, over `node:http`: for clients that need
  * sockets, such as programs under test. Its time is that of the clock it runs on.
+ *
+ * ```ts
+ * import { FakeObservability } from "@observability-agents/testing/FakeObservability"
+ * import * as NodeFakeObservability from "@observability-agents/testing/NodeFakeObservability"
+ * import { Console, Effect } from "effect"
+ *
+ * export const program = Effect.gen(function* () {
+ *   const server = yield* FakeObservability
+ *   yield* Console.log(`Send events to ${server.baseUrl}`)
+ *   yield* Effect.never
+ * }).pipe(Effect.provide(NodeFakeObservability.layer()))
+ * ```
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"

@@ -2,9 +2,24 @@
  * The ways in which the Observability server, or what stands before it, fails to answer as it should. Each is what
  * the fake server does instead of its work; `afterWork` makes it do the work first, so that an event is stored although
  * the sender is told otherwise.
+ *
+ * For ten minutes from now a proxy answers in place of the server, and one event is stored without its sender knowing:
+ *
+ * ```ts
+ * import { FakeObservability } from "@observability-agents/testing/FakeObservability"
+ * import * as ServerFault from "@observability-agents/testing/ServerFault"
+ * import { Effect } from "effect"
+ *
+ * export const trouble = Effect.gen(function* () {
+ *   const server = yield* FakeObservability
+ *   yield* server.fail(ServerFault.badGateway, { during: "10 minutes" })
+ *   yield* server.fail(ServerFault.afterWork(ServerFault.drop), { times: 1 })
+ * })
+ * ```
  */
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 
 /** What the fake server does instead of, after, or before its work. */
 export type ServerFault = Data.TaggedEnum<{
@@ -122,3 +137,14 @@ export const slow = (by: Duration.Input): ServerFault => Slow({ by: Duration.fro
 /** The fault, but only after the request was worked on: an event is stored, and the sender does not learn it. */
 export const afterWork = (fault: ServerFault): ServerFault =>
   fault._tag === "Slow" ? fault : { ...fault, afterWork: true }
+
+/** The answer of a fault that answers. */
+export const response = ({
+  body,
+  contentType,
+  headers,
+  status
+}: Extract<ServerFault, { readonly _tag: "Answer" }>): HttpServerResponse.HttpServerResponse =>
+  body === ""
+    ? HttpServerResponse.empty({ status, headers })
+    : HttpServerResponse.text(body, { status, contentType, headers })

@@ -1,6 +1,15 @@
 /**
  * Settings for tests: a ConfigProvider that holds what every agent requires, to which a test adds what it is about. The
  * names are those of the settings file: table, then key.
+ *
+ * ```ts
+ * import { FakeObservability } from "@observability-agents/testing/FakeObservability"
+ * import * as SettingsFixture from "@observability-agents/testing/SettingsFixture"
+ * import { Layer } from "effect"
+ *
+ * // Those of a test agent, with a shorter period.
+ * export const layer = SettingsFixture.layer({ scheduler: { period: 1 } }).pipe(Layer.provide(FakeObservability.layer))
+ * ```
  */
 import type { Sources } from "@observability-agents/toolkit/Sources"
 import * as ConfigProvider from "effect/ConfigProvider"

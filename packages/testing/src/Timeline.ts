@@ -4,7 +4,7 @@
  */
 
 /** Who did it. */
-export type Actor = "suite" | "tool" | "agent" | "outbox" | "server" | "health" | "log"
+export type Actor = "suite" | "test" | "tool" | "agent" | "outbox" | "server" | "health" | "log"
 
 /** One line of a Timeline. */
 export interface Moment {
@@ -28,13 +28,14 @@ export const make = (begin: number, secrets: ReadonlyArray<string> = []): Timeli
     moments,
     add: (at, actor, text) => {
       const line = text.replace(/\s*\n\s*/g, " ")
-      const masked = secrets
-        .filter((secret) => secret !== "")
-        .reduce((masked, secret) => masked.replaceAll(secret, "***"), line)
-      moments.push({ at: at - begin, actor, text: masked })
+      moments.push({ at: at - begin, actor, text: mask(line, secrets) })
     }
   }
 }
+
+/** The text with `***` in place of the secrets. */
+export const mask = (text: string, secrets: ReadonlyArray<string>): string =>
+  secrets.filter((secret) => secret !== "").reduce((masked, secret) => masked.replaceAll(secret, "***"), text)
 
 /**
  * The Timeline as text, a line for each moment. Lines that say the same one after the other are counted instead of

@@ -1,67 +1,101 @@
 import * as AgentSuite from "@observability-agents/testing/AgentSuite"
+import * as Story from "@observability-agents/testing/AgentSuiteStory"
+import * as Trouble from "@observability-agents/testing/AgentSuiteTrouble"
+import * as Faults from "@observability-agents/testing/Faults"
+import * as Seeded from "@observability-agents/testing/Seeded"
+import * as Timeline from "@observability-agents/testing/Timeline"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import * as Fs from "node:fs"
 import * as Mini from "./support/miniAgents.ts"
+import * as Bugs from "./support/miniBugs.ts"
 
 AgentSuite.suite("an agent without bugs", Mini.options())
 
 const TELLS = "tells all that happens"
 
 describe("an agent with a bug fails the suite, which names the bug:", () => {
-  const named = (bug: Mini.Bug, check: string, ...words: ReadonlyArray<string | RegExp>) =>
+  for (const planted of Bugs.planted) {
+    const { check, does, named, words } = planted
     it.live(
-      bug,
+      does,
       () =>
         Effect.gen(function* () {
-          const unfit = yield* Effect.flip(Mini.check(check, bug))
-          for (const word of words) assert.match(unfit.findings.join("\n"), new RegExp(word))
+          const unfit = yield* Effect.flip(Bugs.check(check, planted))
+          assert.strictEqual(unfit.check, check)
+          assert.match(unfit.findings.join("\n"), words)
+          assert.isTrue(unfit.message.startsWith(`${named}: `), unfit.message.split("\n")[0])
           assert.include(unfit.message, 'Seed: "agent suite"')
           assert.notInclude(unfit.message, Mini.TOKEN)
         }),
       60_000
     )
+  }
 
-  named(
-    "moves its cursor when the tool did not answer",
-    "survives a tool that answers 500",
-    /^cursor moved too early: r\d \w+ was never received\. It happened at \+0:0.* The cursor of mini page was moved past it, to /m
+  it.live("moves its cursor when the tool did not answer, of which nobody knows when it happened", () =>
+    Effect.gen(function* () {
+      const scenario = Effect.map(Mini.scenario, (scenario) => ({
+        ...scenario,
+        expected: Effect.map(scenario.expected, (all) => Array.from(all, ({ identity }) => ({ identity })))
+      }))
+      const bug: Mini.Bug = () => ({ reading: Effect.orElseSucceed(() => []) })
+      const { message } = yield* Effect.flip(
+        Bugs.check("survives a tool that answers 500", { bug }, { scenario })
+      )
+      assert.match(
+        message,
+        /^cursor moved too early: r\d \w+ was never received\. The tool failed from \+0:0.* to .*\. The cursor of mini page was moved all the same, to /
+      )
+      // Where something else was lost, it is not said.
+      const forgets: Mini.Bug = () => ({
+        entries: (entries) => entries.filter(({ id }) => !id.includes("FAILED"))
+      })
+      const other = yield* Effect.flip(
+        Bugs.check("survives a tool that answers 500", { bug: forgets }, { scenario })
+      )
+      assert.match(other.message, /^event lost: r2 FAILED was never received\.\n/)
+    })
   )
-  named(
-    "tells the end before the beginning",
-    TELLS,
-    /^order broken: .*r2: FAILED came before the run's RUNNING/m
+})
+
+describe("a fault that is tried by itself", () => {
+  const setting = { ...Mini.options(), settles: "10 minutes" as const }
+
+  for (const incident of [
+    ...Object.entries(Faults.network).map(Trouble.network),
+    ...Object.entries(Faults.store).map(Trouble.store)
+  ]) {
+    it.live(`strikes: ${incident.who} that ${incident.what}`, () =>
+      Effect.gen(function* () {
+        const { timeline } = yield* Seeded.of(
+          "strikes",
+          "any"
+        )(Story.play(setting, { incidents: [incident] }))
+        assert.match(Timeline.render(timeline), / recovers; it failed [1-9]\d* times/)
+      })
+    )
+  }
+
+  it.live("is left out where there is no network that could fail", () =>
+    Effect.gen(function* () {
+      const scenario = Effect.map(Mini.scenario, (scenario) => ({ ...scenario, hosts: {} }))
+      const incidents = Object.entries(Faults.network).map(Trouble.network)
+      const { findings, timeline } = yield* Story.play({ ...setting, scenario }, { incidents })
+      assert.deepStrictEqual([findings, timeline.moments], [[], []])
+    })
   )
-  named(
-    "moves its cursor before it commits what it read",
-    "loses nothing and repeats nothing when the process dies",
-    /^event lost in a crash: r\d \w+ was never received after the process died .* the state is committed, step \d+/m
-  )
-  named("leaves a fiber with every look", TELLS, /^fiber leaked: .* forked by: look at the page$/m)
-  named(
-    "leaves a fiber with every look, until its stop",
-    TELLS,
-    /^fiber leaked: when all was told \d+ fibers ran, and at first \d+, most of them forked by: look at the page$/m
-  )
-  named("logs its token", TELLS, /^secret given away: .* stands in the log$/m)
-  named("puts its token into events", TELLS, /^secret given away: .* what was sent to .*run-status$/m)
-  named("names the same event anew with every look", TELLS, /^sent twice: r\d \w+ was received again/m)
-  named(
-    "names the same event anew after every start",
-    "loses nothing when it is stopped and started again",
-    /^sent twice: r\d \w+ was received again/m
-  )
-  named(
-    "sends each event on a lane of its own",
-    "survives a server that closes the connection",
-    /^order broken: /m
-  )
-  named("forgets failures", TELLS, /^event lost: r2 FAILED was never received/m)
-  named("never ends its stop", TELLS, /^did not stop: it was still closing after 40 seconds/m)
-  named(
-    "reads the clock of the machine",
-    "does the same again",
-    /^not repeatable: with the same seed line \d+/m
-  )
+})
+
+describe("the README", () => {
+  it("tells of each planted bug, what finds it, and how the message begins", () => {
+    const readme = Fs.readFileSync(new URL("../README.md", import.meta.url), "utf8").split("\n")
+    const begin = readme.findIndex((line) => line.startsWith("| planted bug: the agent"))
+    const rows = readme.slice(begin + 2, readme.indexOf("", begin))
+    assert.deepStrictEqual(
+      rows,
+      Bugs.planted.map(({ check, does, named }) => `| ${does} | ${check} | \`${named}\` |`)
+    )
+  })
 })
 
 describe("the check of the settings", () => {
@@ -98,8 +132,11 @@ describe("the check of the settings", () => {
 })
 
 describe("what a failure prints", () => {
+  const forgets: Mini.Bug = () => ({
+    entries: (entries) => entries.filter(({ id }) => !id.includes("FAILED"))
+  })
   const told = (seed: string) =>
-    Effect.map(Effect.flip(Mini.check(TELLS, "forgets failures", { seed })), ({ message }) => message)
+    Effect.map(Effect.flip(Bugs.check(TELLS, { bug: forgets }, { seed })), ({ message }) => message)
 
   it.live("tells what was polled, made, sent and answered, in virtual time", () =>
     Effect.gen(function* () {

@@ -62,7 +62,8 @@ describe("the example scripts", () => {
           })
           assert.include(output, "was answered with 401")
           assert.notInclude(output, "not-the-key-it-knows")
-          assert.notStrictEqual(exitCode, 0)
+          assert.notInclude(output, "    at ", "no stack trace")
+          assert.strictEqual(exitCode, 77)
         }).pipe(Effect.provide(NodeFakeObservability.layer())),
       30_000
     )
@@ -74,7 +75,24 @@ describe("the example scripts", () => {
           const { exitCode, output } = yield* run(example(script), {})
           assert.include(output, "base_url")
           assert.include(output, "service_account_key")
-          assert.notStrictEqual(exitCode, 0)
+          assert.notInclude(output, "    at ", "no stack trace")
+          assert.strictEqual(exitCode, 78)
+        }),
+      30_000
+    )
+
+    it.live(
+      `${script} says that nobody answers where the server should be`,
+      () =>
+        Effect.gen(function* () {
+          const { exitCode, output } = yield* run(example(script), {
+            DK_OBSERVABILITY_BASE_URL: "http://127.0.0.1:1/api",
+            DK_OBSERVABILITY_SERVICE_ACCOUNT_KEY: "a-key",
+            DK_OBSERVABILITY_RETRIES: "0"
+          })
+          assert.include(output, "Is the server running, and is base_url of [observability] right?")
+          assert.notInclude(output, "    at ", "no stack trace")
+          assert.strictEqual(exitCode, 69)
         }),
       30_000
     )

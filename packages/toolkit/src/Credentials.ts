@@ -2,6 +2,23 @@
  * How an agent proves to a tool who it is: the kinds of credentials, and the way from them to the `Authorization`
  * header of every request. Kinds that get their token from a token endpoint have it renewed ahead of its expiry, by
  * one request at a time however many wait for it.
+ *
+ * A client whose requests carry what the settings say:
+ *
+ * ```ts
+ * import * as Credentials from "@observability-agents/toolkit/Credentials"
+ * import * as CredentialsSettings from "@observability-agents/toolkit/CredentialsSettings"
+ * import * as HttpSettings from "@observability-agents/toolkit/HttpSettings"
+ * import { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
+ * import { Effect } from "effect"
+ *
+ * export const client = Effect.gen(function* () {
+ *   const transport = yield* HttpTransport
+ *   const plain = yield* transport.make(HttpSettings.defaults)
+ *   const authorize = yield* Credentials.authorize(yield* CredentialsSettings.load(), { client: plain })
+ *   return authorize(plain)
+ * })
+ * ```
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"

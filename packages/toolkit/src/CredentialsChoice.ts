@@ -10,7 +10,7 @@ import { type FullLook, keyOf, settingName, variablesOf } from "./SettingsSectio
 export interface Options {
   /** The kinds that the tool accepts; by default all. Settings of another kind are reported as not usable. */
   readonly kinds?: ReadonlyArray<Kind> | undefined
-  /** Whether the tool's own token endpoint takes the place of a `token_url` that is not set (see {@link Defaults}). */
+  /** Whether the tool's own token endpoint takes the place of a `token_url` that is not set (see `Defaults` of CredentialsSettings). */
   readonly hasTokenUrl?: boolean | undefined
   /** Whether there have to be credentials here, by what else is set. Default: yes. */
   readonly isNeeded?: ((look: FullLook) => boolean) | undefined

@@ -76,8 +76,13 @@ export const forTool = (options: Options = {}): CredentialsSettings => {
   }
 }
 
-/** The settings for a tool that accepts every kind. */
-export const { load, sections }: CredentialsSettings = forTool()
+const forEveryTool = forTool()
+
+/** The sections of a tool that accepts every kind. */
+export const sections: CredentialsSettings["sections"] = forEveryTool.sections
+
+/** Reads the credentials of a tool that accepts every kind. */
+export const load: CredentialsSettings["load"] = forEveryTool.load
 
 // ---- private parts
 

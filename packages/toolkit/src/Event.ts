@@ -2,6 +2,18 @@
  * Events: what is reported to DataOps Observability. In memory an event is a plain immutable object with camelCase
  * fields and a `_tag`; on the wire it is a snake_case JSON body, one endpoint per type. `encode` lets nothing out that
  * the server would refuse, or would accept and then be unable to store; `fit` makes what a tool delivered storable.
+ *
+ * ```ts
+ * import * as Event from "@observability-agents/toolkit/Event"
+ *
+ * const run = { pipelineKey: "nightly-load", runKey: "2026-01-31" }
+ *
+ * export const events = [
+ *   Event.runStatus({ ...run, status: "RUNNING" }),
+ *   Event.metricLog({ ...run, metricKey: "rows", metricValue: 1204 }),
+ *   Event.runStatus({ ...run, status: "COMPLETED" })
+ * ]
+ * ```
  */
 import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"

@@ -1,6 +1,20 @@
 /**
  * The port through which a Handle gets an HTTP client that follows its settings (connections, time-outs, TLS,
  * redirects, proxies). Programs run with `NodeHttp.layer`; tests put any `HttpClient` in its place.
+ *
+ * A Handle makes its client once, in its Layer:
+ *
+ * ```ts
+ * import * as HttpSettings from "@observability-agents/toolkit/HttpSettings"
+ * import { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
+ * import { Effect } from "effect"
+ *
+ * export const make = Effect.gen(function* () {
+ *   const transport = yield* HttpTransport
+ *   const client = yield* transport.make(HttpSettings.defaults)
+ *   return { list: Effect.flatMap(client.get("https://scheduler.test/jobs"), (response) => response.json) }
+ * })
+ * ```
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

@@ -9,6 +9,16 @@
  *
  * A failure that was foreseen is told in words, without a stack trace: what an operator needs is in its message. Defects
  * keep theirs, and so does everything where the level is `debug`.
+ *
+ * ```ts
+ * import * as Logging from "@observability-agents/toolkit/Logging"
+ * import { Effect } from "effect"
+ *
+ * export const program = Effect.logInfo("Reads the list").pipe(
+ *   Effect.annotateLogs({ entries: 12 }),
+ *   Effect.provide(Logging.layer({ level: "info", format: "json" }))
+ * )
+ * ```
  */
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"

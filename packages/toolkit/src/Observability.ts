@@ -2,6 +2,19 @@
  * The Handle to DataOps Observability: posts events and heartbeats, and asks whether the server is ready. It checks
  * what it sends against the server's contract first, adds the service account key, repeats what failed for a
  * moment, and says in one error, `ObservabilityError`, what went wrong and what to do.
+ *
+ * ```ts
+ * import * as Event from "@observability-agents/toolkit/Event"
+ * import * as NodeObservability from "@observability-agents/toolkit/NodeObservability"
+ * import { Observability } from "@observability-agents/toolkit/Observability"
+ * import { Effect } from "effect"
+ *
+ * // Address and key come from the settings `[observability]`.
+ * export const program = Effect.gen(function* () {
+ *   const observability = yield* Observability
+ *   yield* observability.post(Event.runStatus({ pipelineKey: "nightly-load", runKey: "1", status: "RUNNING" }))
+ * }).pipe(Effect.provide(NodeObservability.layer))
+ * ```
  */
 import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -88,8 +101,8 @@ export const make = Effect.fnUntraced(function* (
   const key = Redacted.value(options.key).trim()
   const baseUrl = options.baseUrl.replace(/\/+$/, "")
   // A server or proxy that repeats the request must not bring its secrets into logs.
-  const secrets = secretsOf(key, baseUrl, settings)
-  const hide = (text: string) => Secrecy.hideAuthorization(Secrecy.hide(text, secrets))
+  const mask = Secrecy.masker(secretsOf(key, baseUrl, settings))
+  const hide = (text: string) => Secrecy.hideAuthorization(mask(text))
   const shown = shownBaseUrl(baseUrl)
   const api = yield* HttpApiClient.makeWith(ObservabilityApi, { httpClient, baseUrl }).pipe(
     Effect.provide(

@@ -4,6 +4,7 @@
  * be reached or answer at the moment (`Unavailable`).
  */
 import * as Duration from "effect/Duration"
+import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 
 /** One rule that an event breaks: the field by its path on the wire, the rule in words, and what was found. */
@@ -91,11 +92,21 @@ export class ObservabilityError extends Schema.TaggedError<ObservabilityError>()
   /** The failure of the connection below it, if that was the cause. */
   cause: Schema.optionalKey(Schema.Defect())
 }) {
+  /** The exit code of a script that ends with it: 77 not let in, 69 not available, 1 refused. */
+  override get [Runtime.errorExitCode](): number {
+    return exitCodes[this.reason._tag]
+  }
+
   /** What was tried, where, what the server said, and what to do now. */
   override get message(): string {
     return `${undertaking[this.method]} ${this.url} ${outcome(this.reason, this.method)}`
   }
 }
+
+const exitCodes = { Rejected: 1, Unauthorized: 77, Unavailable: 69 } as const satisfies Record<
+  Reason["_tag"],
+  number
+>
 
 const undertaking = {
   post: "Sending an event to",

@@ -8,6 +8,25 @@
  * come the variables of other programs (`DATABRICKS_HOST`), then what an agent found elsewhere, then defaults. Empty
  * text counts as not set; names of variables `DK_…` may be in upper or lower case; two names of one setting in the
  * same source must agree.
+ *
+ * ```ts
+ * import * as Settings from "@observability-agents/toolkit/Settings"
+ * import { Effect } from "effect"
+ *
+ * // The table `[scheduler]`, or `DK_SCHEDULER_URL` and `DK_SCHEDULER_PERIOD`.
+ * export const SchedulerSettings = Settings.section("scheduler", {
+ *   description: "Which scheduler is watched.",
+ *   fields: {
+ *     url: Settings.url({ description: "Its address." }),
+ *     period: Settings.seconds({ description: "Time between two looks.", default: 10, exclusiveMinimum: 0 })
+ *   }
+ * })
+ *
+ * export const program = Effect.gen(function* () {
+ *   const { period, url } = yield* SchedulerSettings.config
+ *   return `${url} every ${String(period)}`
+ * })
+ * ```
  */
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"

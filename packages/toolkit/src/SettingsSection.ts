@@ -70,6 +70,8 @@ export interface SectionOptions<F extends Fields> {
  * Describes a section:
  *
  * ```ts
+ * import * as Settings from "@observability-agents/toolkit/Settings"
+ *
  * const HttpSettings = Settings.section("http", {
  *   description: "How tools are called.",
  *   fields: { readTimeout: Settings.seconds({ description: "…", default: 60, exclusiveMinimum: 0 }) }

@@ -1,7 +1,7 @@
 import * as HttpFailure from "@observability-agents/toolkit/HttpFailure"
 import * as HttpPolicy from "@observability-agents/toolkit/HttpPolicy"
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Clock, Duration, Effect, Exit, Fiber, Random, Ref } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, Fiber, Option, Random, Ref, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import {
   Headers,
@@ -336,6 +336,36 @@ describe("HttpFailure.neverSent", () => {
         const error = yield* Effect.flip(exit)
         assert.strictEqual(HttpFailure.neverSent(error), expected)
       }
+    })
+  )
+})
+
+describe("the span of a request", () => {
+  const spanOf = (client: HttpClient.HttpClient) =>
+    Effect.map(
+      HttpPolicy.apply(settings)(client).get("http://tool.test/"),
+      ({ headers }) => headers["x-span"] ?? "none"
+    )
+  const client = HttpClient.make((request) =>
+    Effect.map(Effect.option(Effect.currentSpan), (span) =>
+      answer(request, 200, Option.isSome(span) ? { "x-span": span.value.name } : {})
+    )
+  )
+
+  it.effect("is made where somebody collects spans", () =>
+    Effect.gen(function* () {
+      const tracer = Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })
+      assert.strictEqual(yield* Effect.provideService(spanOf(client), Tracer.Tracer, tracer), "GET")
+    })
+  )
+
+  it.effect("is not made for nobody", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* spanOf(client), "none")
+      assert.strictEqual(
+        yield* Effect.provideService(spanOf(client), Tracer.Tracer, Tracer.nativeTracer),
+        "none"
+      )
     })
   )
 })

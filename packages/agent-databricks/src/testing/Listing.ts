@@ -47,7 +47,7 @@ export class Listing {
     if (Result.isFailure(asked)) return Answer.invalid(complaint(question, asked.failure))
     const query = asked.success
     const position = query.page_token === undefined ? START : fromToken(query.page_token)
-    const fits = (run: Plan.Run) => isVisible(run) && matches(run, query, now)
+    const fits = (run: Plan.Run) => matches(run, query, now) && isVisible(run)
     const order = position === undefined ? undefined : this.orderAt(position, () => runs.filter(fits), now)
     if (position === undefined || order === undefined) return Answer.invalid("page_token is not valid.")
     const limit = query.limit === undefined ? 20 : query.limit === 0 ? JobsApi.MAX_LIMIT : query.limit
@@ -77,7 +77,7 @@ export class Listing {
 
   private orderAt({ listing }: Position, found: () => ReadonlyArray<Plan.Run>, now: number) {
     return listing === "" || listing === TORN
-      ? found().toSorted(newestFirst(this.options.order ?? "end", now))
+      ? newestFirst(found(), this.options.order ?? "end", now)
       : this.begun.get(listing)
   }
 
@@ -129,21 +129,31 @@ const complaint = ({ query }: Answer.Question, otherwise: string): string =>
     ? `Limit must be between 0 and ${JobsApi.MAX_LIMIT}, but ${query["limit"]} was given.`
     : otherwise
 
+/** Most runs of a long story are of another time, which is the cheapest to tell. */
 const matches = (run: Plan.Run, query: JobsApi.ListQuery, now: number): boolean =>
-  run.submitted + Duration.toMillis(run.spec.listedAfter ?? 0) <= now &&
+  run.submitted <= now &&
+  run.submitted >= (query.start_time_from ?? Number.NEGATIVE_INFINITY) &&
+  run.submitted <= (query.start_time_to ?? Number.POSITIVE_INFINITY) &&
+  (run.spec.listedAfter === undefined || run.submitted + Duration.toMillis(run.spec.listedAfter) <= now) &&
   (query.job_id === undefined || run.jobId === query.job_id) &&
   (query.run_type === undefined || (run.spec.type ?? "JOB_RUN") === query.run_type) &&
   (query.active_only !== true || Plan.isActive(run, now)) &&
-  (query.completed_only !== true || !Plan.isActive(run, now)) &&
-  run.submitted >= (query.start_time_from ?? Number.NEGATIVE_INFINITY) &&
-  run.submitted <= (query.start_time_to ?? Number.POSITIVE_INFINITY)
+  (query.completed_only !== true || !Plan.isActive(run, now))
 
-const newestFirst =
-  (order: "end" | "start", now: number) =>
-  (a: Plan.Run, b: Plan.Run): number =>
-    placeOf(b, order, now) - placeOf(a, order, now) ||
-    b.submitted - a.submitted ||
-    (a.id < b.id ? 1 : a.id > b.id ? -1 : 0)
+const newestFirst = (
+  runs: ReadonlyArray<Plan.Run>,
+  order: "end" | "start",
+  now: number
+): ReadonlyArray<Plan.Run> =>
+  runs
+    .map((run) => ({ run, place: placeOf(run, order, now) }))
+    .sort(
+      (a, b) =>
+        b.place - a.place ||
+        b.run.submitted - a.run.submitted ||
+        (a.run.id < b.run.id ? 1 : a.run.id > b.run.id ? -1 : 0)
+    )
+    .map(({ run }) => run)
 
 const placeOf = (run: Plan.Run, order: "end" | "start", now: number): number => {
   const { over } = Plan.current(run, now)

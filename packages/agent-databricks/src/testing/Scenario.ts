@@ -20,7 +20,7 @@ export interface Job {
    * CONTINUOUS, or CONTINUOUS_RESTART after a failure.
    */
   readonly continuous?: boolean
-  /** Who may view it, by the names in {@link Access.Options}; all others never see it. Default: everybody. */
+  /** Who may view it, by the names in `Access.Options`; all others never see it. Default: everybody. */
   readonly visibleTo?: ReadonlyArray<string>
 }
 

@@ -1,6 +1,6 @@
 /**
  * What a fake workspace holds, and how it answers a request at a given time: the rules of the Jobs API, without any
- * transport. {@link FakeDatabricks} gives it a clock and its faces.
+ * transport. `FakeDatabricks` gives it a clock and its faces.
  */
 import * as Duration from "effect/Duration"
 import * as Result from "effect/Result"

@@ -1,10 +1,11 @@
 /** Days in the life of a whole agent, for tests: what a workspace does, and what the log says meanwhile. */
 import * as DatabricksAgent from "@observability-agents/agent-databricks/DatabricksAgent"
 import type * as Expected from "@observability-agents/agent-databricks/testing/Expected"
-import type * as FakeDatabricks from "@observability-agents/agent-databricks/testing/FakeDatabricks"
+import * as FakeDatabricks from "@observability-agents/agent-databricks/testing/FakeDatabricks"
 import * as AgentFixture from "@observability-agents/testing/AgentFixture"
 import type * as SettingsFixture from "@observability-agents/testing/SettingsFixture"
-import { Clock, Duration, Layer, Logger, References } from "effect"
+import { Simulation } from "@observability-agents/testing/Simulation"
+import { Clock, Duration, Effect, Layer, Logger, References } from "effect"
 import { TestClock } from "effect/testing"
 
 /** A day of runs of two tasks, one every so many minutes, taking from 2 to 40 minutes; one in five fails. */
@@ -48,6 +49,23 @@ export const agent = (
     }
   })
 
+/** The agent in a simulation, between a workspace with these jobs and a server. */
+export const simulation = (
+  jobs: ReadonlyArray<Expected.NamedJob>,
+  databricks: Readonly<Record<string, unknown>>,
+  options: { readonly autoStart?: boolean; readonly seed?: string } = {}
+) =>
+  Simulation.layer(DatabricksAgent.agent, {
+    ...options,
+    tool: FakeDatabricks.FakeDatabricks.layer({ jobs }),
+    hosts: Effect.map(FakeDatabricks.FakeDatabricks, ({ client }) => ({ "workspace.test": client })),
+    settings: {
+      auth_api_token: { agent_token: "dapi-fake" },
+      databricks: { host: "https://workspace.test", ...databricks }
+    },
+    secrets: ["dapi-fake"]
+  })
+
 /** A line of the log: when (milliseconds since the start of the day), which Loop, and the sentence. */
 export interface Line {
   readonly at: number
@@ -77,5 +95,5 @@ export const capture = () => {
 }
 
 /** The most lines within any one minute. */
-export const mostPerMinute = (lines: ReadonlyArray<Line>): number =>
+export const mostPerMinute = (lines: ReadonlyArray<{ readonly at: number }>): number =>
   Math.max(0, ...lines.map((line) => lines.filter(({ at }) => at >= line.at && at < line.at + 60_000).length))

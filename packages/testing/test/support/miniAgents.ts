@@ -1,33 +1,28 @@
-/** A tool of one page, and an agent for it in fifty lines: as it should be, and with one bug each. */
+/** A tool of one page, and an agent for it in fifty lines, into which bugs can be planted. */
 import * as Agent from "@observability-agents/core/Agent"
+import { Health } from "@observability-agents/core/Health"
 import * as Loop from "@observability-agents/core/Loop"
-import { type Entry, Outbox } from "@observability-agents/core/Outbox"
+import { type Commit, type Entry, Outbox } from "@observability-agents/core/Outbox"
+import { Supervisor } from "@observability-agents/core/Supervisor"
 import * as Window from "@observability-agents/core/Window"
-import * as AgentSuite from "@observability-agents/testing/AgentSuite"
 import * as EventLog from "@observability-agents/testing/EventLog"
 import type { Scenario } from "@observability-agents/testing/Scenario"
 import * as Event from "@observability-agents/toolkit/Event"
 import { HttpSettings } from "@observability-agents/toolkit/HttpSettings"
 import { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
 import * as Settings from "@observability-agents/toolkit/Settings"
-import { Clock, DateTime, Effect, Layer, Redacted, Schema } from "effect"
+import {
+  Clock,
+  type Config,
+  DateTime,
+  Effect,
+  Layer,
+  type Option,
+  Redacted,
+  Schema,
+  type Scope
+} from "effect"
 import { HttpClient, HttpClientRequest, HttpClientResponse, HttpServerResponse } from "effect/http"
-
-/** What an agent may do wrong. */
-export type Bug =
-  | "moves its cursor when the tool did not answer"
-  | "tells the end before the beginning"
-  | "moves its cursor before it commits what it read"
-  | "leaves a fiber with every look"
-  | "leaves a fiber with every look, until its stop"
-  | "logs its token"
-  | "puts its token into events"
-  | "names the same event anew with every look"
-  | "names the same event anew after every start"
-  | "sends each event on a lane of its own"
-  | "forgets failures"
-  | "never ends its stop"
-  | "reads the clock of the machine"
 
 export const TOKEN = "mini-token-of-the-suite"
 
@@ -36,6 +31,8 @@ const Change = Schema.Struct({
   status: Schema.Literals(["RUNNING", "COMPLETED", "FAILED"]),
   at: Schema.Int
 })
+
+export type Change = typeof Change.Type
 
 const MiniSettings = Settings.section("mini", {
   description: "The page.",
@@ -48,7 +45,7 @@ const MiniSettings = Settings.section("mini", {
 
 /** The page: what has changed in a span of time, and faults. */
 const page = Effect.map(Clock.currentTimeMillis, () => {
-  const changes: Array<typeof Change.Type> = []
+  const changes: Array<Change> = []
   const state = { status: 200, body: (text: string) => text, isSilent: false }
   const client = HttpClient.make((request, url) =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
@@ -72,7 +69,7 @@ const RUNS = [
   { run: "r3", at: 120_000, takes: 50_000, status: "COMPLETED" }
 ] as const
 
-const scenario = Effect.map(page, (page): Scenario & { readonly page: Page } => ({
+export const scenario = Effect.map(page, (page): Scenario & { readonly page: Page } => ({
   page,
   hosts: { "mini.test": page.client },
   play: Effect.map(Clock.currentTimeMillis, (now) => {
@@ -91,98 +88,115 @@ const scenario = Effect.map(page, (page): Scenario & { readonly page: Page } => 
   })
 }))
 
-const event = ({ at, run, status }: typeof Change.Type, metadata: Record<string, string> = {}) =>
-  Event.runStatus({
-    pipelineKey: "mini",
-    runKey: run,
-    status,
-    timestamp: DateTime.makeUnsafe(at),
-    metadata
-  })
+export const event = ({ at, run, status }: Change, metadata: Record<string, string> = {}) =>
+  Event.runStatus({ pipelineKey: "mini", runKey: run, status, timestamp: DateTime.makeUnsafe(at), metadata })
 
 const identity = (event: Event.Event) => `${event.runKey} ${EventLog.title(event)}`
 
-const agent = (bug: Bug | undefined) =>
+/** What a bug has in its hands. */
+export interface World {
+  readonly outbox: Outbox["Service"]
+  readonly health: Health["Service"]
+  readonly supervisor: Supervisor["Service"]
+  readonly scope: Scope.Scope
+  readonly token: string
+  /** When this life began, in milliseconds since 1970. */
+  readonly started: number
+}
+
+/** What a bug does otherwise, each with what is right. One is made for each life of the agent. */
+export interface Twist {
+  /** Comes before the first look. */
+  readonly start?: Effect.Effect<void, unknown> | undefined
+  /** Comes before each look. */
+  readonly before?: ((window: Window.Window) => Effect.Effect<void, unknown>) | undefined
+  /** Which span is read. */
+  readonly span?: ((window: Window.Window) => Window.Window) | undefined
+  /** What is made of the answer of the tool, body and all. */
+  readonly answer?: (<A, E>(answer: Effect.Effect<A, E>) => Effect.Effect<A, unknown>) | undefined
+  readonly reading?:
+    | ((
+        reading: Effect.Effect<ReadonlyArray<Change>, unknown>
+      ) => Effect.Effect<ReadonlyArray<Change>, unknown>)
+    | undefined
+  readonly entry?: ((entry: Entry, change: Change, window: Window.Window) => Entry) | undefined
+  readonly entries?: ((entries: ReadonlyArray<Entry>) => ReadonlyArray<Entry>) | undefined
+  readonly commit?: ((commit: Commit, window: Window.Window) => Effect.Effect<unknown, unknown>) | undefined
+  readonly committed?: Effect.Effect<Option.Option<DateTime.Utc>, unknown> | undefined
+  /** Rows are taken as they come. */
+  readonly isUnsorted?: boolean
+  /** How the Loop is called. */
+  readonly loop?: string | undefined
+}
+
+/** A bug; the world comes at each start. */
+export type Bug = (world: World) => Twist
+
+/** What its check of the tool does otherwise: the words that it adds, and as above. */
+export type CheckTwist = Pick<Twist, "answer"> & { readonly words?: string }
+
+/** An agent with this bug. */
+export const agent = (bug: Bug = () => ({}), check: CheckTwist = {}): Agent.Agent<Config.ConfigError> =>
   Agent.make({
     type: "mini",
     tool: "MINI",
     description: "Watches a page.",
     sections: [MiniSettings],
-    check: Effect.succeed("Fine."),
+    check: Effect.gen(function* () {
+      const ask = yield* asking
+      const nothing = Window.make(DateTime.makeUnsafe(0), DateTime.makeUnsafe(0))
+      yield* ask(nothing, check.answer ?? Effect.timeout("30 seconds"))
+      return "The page answers."
+    }).pipe(
+      Effect.scoped,
+      Effect.mapError(
+        () =>
+          new Agent.CheckFailed({ message: `The page does not answer.${check.words ?? ""}`, exitCode: 69 })
+      )
+    ),
     layer: Layer.unwrap(
       Effect.gen(function* () {
-        const { host, period, token } = yield* MiniSettings.config
-        const http = yield* HttpSettings.config
-        const client = yield* Effect.flatMap(HttpTransport, ({ make }) => make(http))
+        const { period, token } = yield* MiniSettings.config
         const outbox = yield* Outbox
-        const scope = yield* Effect.scope
-        const started = yield* Clock.currentTimeMillis
+        const twist = bug({
+          outbox,
+          health: yield* Health,
+          supervisor: yield* Supervisor,
+          scope: yield* Effect.scope,
+          token: Redacted.value(token),
+          started: yield* Clock.currentTimeMillis
+        })
+        const ask = yield* asking
         const source = "mini page"
-        if (bug === "never ends its stop") yield* Effect.addFinalizer(() => Effect.never)
-
-        const read = Effect.fnUntraced(function* ({ from, to }: Window.Window) {
-          const span = `from=${from.epochMilliseconds}&to=${to.epochMilliseconds}`
-          const request = HttpClientRequest.get(`https://${host}/changes?${span}`)
-          const response = yield* client.execute(
-            HttpClientRequest.bearerToken(request, Redacted.value(token))
-          )
-          const ok = yield* HttpClientResponse.filterStatusOk(response)
-          const changes = yield* HttpClientResponse.schemaBodyJson(Schema.Array(Change))(ok)
-          return changes.toSorted((a, b) => a.at - b.at)
-        }, Effect.timeout("30 seconds"))
-
-        const entry = (change: typeof Change.Type, now: number): Entry => {
-          const told = event(
-            change,
-            bug === "puts its token into events" ? { token: Redacted.value(token) } : {}
-          )
-          const moment =
-            bug === "names the same event anew with every look"
-              ? now
-              : bug === "names the same event anew after every start"
-                ? started
-                : ""
-          const id = `${change.run} ${change.status}${moment}`
-          const lane = Event.lane(told)
-          return {
-            id,
-            lane: bug === "sends each event on a lane of its own" ? `${lane} ${id}` : lane,
-            event: told
-          }
-        }
+        yield* Effect.orDie(twist.start ?? Effect.void)
 
         const look = Effect.fn("Mini.look")(function* (window: Window.Window) {
-          if (bug === "leaves a fiber with every look") yield* Effect.forkDetach(Effect.never)
-          if (bug === "leaves a fiber with every look, until its stop") {
-            yield* Effect.forkIn(Effect.never, scope)
+          yield* twist.before?.(window) ?? Effect.void
+          const span = twist.span?.(window) ?? Window.lookBack(window, "10 seconds")
+          const reading = ask(span, twist.answer ?? Effect.timeout("30 seconds"))
+          const changes = yield* twist.reading?.(reading) ?? reading
+          const sorted = twist.isUnsorted === true ? changes : changes.toSorted((a, b) => a.at - b.at)
+          const entries = sorted.map((change) => {
+            const told = event(change)
+            const entry = { id: `${change.run} ${change.status}`, lane: Event.lane(told), event: told }
+            return twist.entry?.(entry, change, window) ?? entry
+          })
+          const commit = {
+            source,
+            runs: [],
+            forget: [],
+            entries: twist.entries?.(entries) ?? entries,
+            cursor: window.to
           }
-          if (bug === "logs its token") yield* Effect.logDebug(`asks with ${Redacted.value(token)}`)
-          if (bug === "reads the clock of the machine") {
-            yield* Effect.logWarning(`a look at ${process.hrtime.bigint()}`)
-          }
-          const reading = read(Window.lookBack(window, "10 seconds"))
-          const changes = yield* bug === "moves its cursor when the tool did not answer"
-            ? Effect.orElseSucceed(reading, () => [])
-            : reading
-          const entries = changes
-            .filter(({ status }) => bug !== "forgets failures" || status !== "FAILED")
-            .map((change) => entry(change, window.to.epochMilliseconds))
-          if (bug === "tells the end before the beginning") entries.reverse()
-          const commit = { source, runs: [], forget: [] }
-          if (bug !== "moves its cursor before it commits what it read") {
-            yield* outbox.commit({ ...commit, entries, cursor: window.to })
-            return
-          }
-          yield* outbox.commit({ ...commit, entries: [], cursor: window.to })
-          yield* outbox.commit({ ...commit, entries })
+          yield* twist.commit?.(commit, window) ?? outbox.commit(commit)
         })
         return Loop.periodic(
-          "look at the page",
+          twist.loop ?? "look at the page",
           {
             period,
             source,
             from: DateTime.now,
-            committed: Effect.map(outbox.checkpoint(source), ({ cursor }) => cursor)
+            committed: twist.committed ?? Effect.map(outbox.checkpoint(source), ({ cursor }) => cursor)
           },
           look
         )
@@ -190,9 +204,32 @@ const agent = (bug: Bug | undefined) =>
     )
   })
 
-/** What the suite is given for the agent with this bug, or without any. */
-export const options = (bug?: Bug) => ({
-  agent: agent(bug),
+/** Asks for what has changed. */
+const asking = Effect.gen(function* () {
+  const { host, token } = yield* MiniSettings.config
+  const client = yield* Effect.flatMap(HttpTransport, ({ make }) => Effect.flatMap(HttpSettings.config, make))
+  return ({ from, to }: Window.Window, within: NonNullable<Twist["answer"]>) => {
+    const span = `from=${from.epochMilliseconds}&to=${to.epochMilliseconds}`
+    const request = HttpClientRequest.get(`https://${host}/changes?${span}`)
+    return within(
+      client
+        .execute(HttpClientRequest.bearerToken(request, Redacted.value(token)))
+        .pipe(
+          Effect.flatMap(HttpClientResponse.filterStatusOk),
+          Effect.flatMap(HttpClientResponse.schemaBodyJson(Schema.Array(Change)))
+        )
+    )
+  }
+})
+
+const fault =
+  (begin: (state: Page["state"]) => void) =>
+  ({ page }: { readonly page: Page }) =>
+    Effect.sync(() => begin(page.state))
+
+/** What the suite is given for this agent. */
+export const options = (of: Agent.Agent<Config.ConfigError> = agent()) => ({
+  agent: of,
   settings: { mini: { host: "mini.test", token: TOKEN } },
   mistakes: {
     settings: { mini: { period: "often", hots: "x" }, core: { health_grace: -1 } },
@@ -202,24 +239,18 @@ export const options = (bug?: Bug) => ({
   scenario,
   identity,
   lasts: "4 minutes" as const,
+  clockAhead: "9 seconds" as const,
+  rows: "",
+  reloads: { mini: { period: 15 } },
   faults: {
-    "answers 500": ({ page }: { readonly page: Page }) =>
-      Effect.sync(() => {
-        page.state.status = 500
-      }),
-    "answers half": ({ page }: { readonly page: Page }) =>
-      Effect.sync(() => {
-        page.state.body = (text) => text.slice(0, text.length / 2)
-      }),
-    "never answers": ({ page }: { readonly page: Page }) =>
-      Effect.sync(() => {
-        page.state.isSilent = true
-      })
+    "answers 500": fault((state) => {
+      state.status = 500
+    }),
+    "answers half": fault((state) => {
+      state.body = (text) => text.slice(0, text.length / 2)
+    }),
+    "never answers": fault((state) => {
+      state.isSilent = true
+    })
   }
 })
-
-/** The check of this name, or the first whose name begins so. */
-export const check = (name: string, bug?: Bug, more: { readonly seed?: string } = {}) => {
-  const found = AgentSuite.checks({ ...options(bug), ...more }).find((check) => check.name.startsWith(name))
-  return found?.run ?? Effect.die(new Error(`There is no check ${name}`))
-}
