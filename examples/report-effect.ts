@@ -32,5 +32,6 @@ program.pipe(
     NodeObservability.layer.pipe(Layer.provide(SettingsLayer), Layer.provide(NodeServices.layer))
   ),
   Effect.tapError((error) => Console.error(error.message)),
+  // The exit code is that of the error: 78 settings, 77 not let in, 69 not available.
   NodeRuntime.runMain({ disableErrorReporting: true })
 )

@@ -2,11 +2,12 @@
  * Reports one run of a nightly load, with promises. Where the server is and the key come from `./agent.toml` or from
  * DK_OBSERVABILITY_BASE_URL and DK_OBSERVABILITY_SERVICE_ACCOUNT_KEY.
  */
+import { NodeRuntime } from "@effect/platform-node"
 import * as Event from "@observability-agents/toolkit/Event"
 import { ObservabilityClient } from "@observability-agents/toolkit/promise"
-import { DateTime } from "effect"
+import { Console, DateTime, Effect } from "effect"
 
-try {
+const program = async (): Promise<void> => {
   await using client = await ObservabilityClient.fromSettings()
   const run = { pipelineKey: "nightly-load", pipelineName: "Nightly load", runKey: "2026-01-31" }
 
@@ -15,7 +16,10 @@ try {
   await client.post(Event.metricLog({ ...run, metricKey: "rows", metricValue: 1204 }))
   await client.post(Event.runStatus({ ...run, status: "COMPLETED", timestamp: DateTime.nowUnsafe() }))
   console.log("4 events accepted")
-} catch (error) {
-  console.error(error instanceof Error ? error.message : error)
-  process.exitCode = 1
 }
+
+Effect.promise(program).pipe(
+  Effect.tapDefect((error) => Console.error(error instanceof Error ? error.message : error)),
+  // The exit code is that of the error: 78 settings, 77 not let in, 69 not available.
+  NodeRuntime.runMain({ disableErrorReporting: true })
+)

@@ -18,14 +18,9 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
+import { PressError, unknownToken } from "./PressError.ts"
 import { PressSettings } from "./PressSettings.ts"
 import * as Run from "./Run.ts"
-
-/** The press cannot be read at the moment. `message` says why, and what to do where somebody can do something. */
-export class PressError extends Schema.TaggedError<PressError>()("PressError", {
-  reason: Schema.Literals(["Unreachable", "Unauthorized", "Silent", "Closed"]),
-  message: Schema.String
-}) {}
 
 /** The news of a press. */
 export class Press extends Context.Service<
@@ -149,11 +144,7 @@ const explain =
           message: `The press at ${url} cannot be reached: ${reason.kind === "Timeout" ? "it took too long (connect_timeout)" : words(reason.cause)}. Check \`url\` of [press].`
         })
       case "SocketCloseError":
-        if (reason.code === UNKNOWN_TOKEN)
-          return new PressError({
-            reason: "Unauthorized",
-            message: `The press at ${url} does not know the token. Check \`token\` of [press].`
-          })
+        if (reason.code === UNKNOWN_TOKEN) return unknownToken(url)
         return new PressError({
           reason: "Closed",
           message: `The press at ${url} closed the connection (${reason.message}).`

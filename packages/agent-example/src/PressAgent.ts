@@ -17,7 +17,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import { Press, type PressError } from "./Press.ts"
+import { Press } from "./Press.ts"
+import { checkFailed } from "./PressError.ts"
 import { PressSettings } from "./PressSettings.ts"
 import * as Run from "./Run.ts"
 
@@ -72,10 +73,6 @@ const check = Effect.scoped(
     return `The press at ${url} answers.`
   })
 )
-
-/** What a check says of a press that cannot be read. */
-export const checkFailed = ({ message, reason }: PressError): Agent.CheckFailed =>
-  new Agent.CheckFailed({ message, exitCode: reason === "Unauthorized" ? 77 : 69 })
 
 /** The agent, on a Handle to the press: `Press.layer` on a platform's websocket, or a fake. */
 export const make = (press: Layer.Layer<Press, Config.ConfigError>): Agent.Agent<Config.ConfigError> =>

@@ -5,6 +5,7 @@
 import * as HttpPolicy from "@observability-agents/toolkit/HttpPolicy"
 import { HttpSettings } from "@observability-agents/toolkit/HttpSettings"
 import { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
+import type * as Cause from "effect/Cause"
 import type * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as DateTime from "effect/DateTime"
@@ -15,7 +16,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { PressError } from "./Press.ts"
+import { PressError, unknownToken } from "./PressError.ts"
 import { PressSettings } from "./PressSettings.ts"
 import * as Run from "./Run.ts"
 
@@ -41,7 +42,13 @@ export class PressList extends Context.Service<
           HttpClientRequest.setUrlParam("since", DateTime.formatIso(since))
         )
         return yield* client.execute(request).pipe(
-          Effect.flatMap(HttpClientResponse.schemaBodyJson(Schema.Array(Run.Order))),
+          // The policy bounds the wait for an answer to begin; this one, for it to come to its end.
+          Effect.flatMap((response) =>
+            Effect.timeout(
+              HttpClientResponse.schemaBodyJson(Schema.Array(Run.Order))(response),
+              http.readTimeout
+            )
+          ),
           Effect.mapError((error) => explain(url, error))
         )
       })
@@ -50,17 +57,21 @@ export class PressList extends Context.Service<
   )
 }
 
-const explain = (url: string, error: HttpClientError.HttpClientError | Schema.SchemaError): PressError => {
+const explain = (
+  url: string,
+  error: HttpClientError.HttpClientError | Schema.SchemaError | Cause.TimeoutError
+): PressError => {
+  if (error._tag === "TimeoutError")
+    return new PressError({
+      reason: "Silent",
+      message: `The press at ${url} begins to answer and does not come to an end (\`read_timeout\` of [http]).`
+    })
   if (error._tag === "SchemaError")
     return new PressError({
       reason: "Closed",
       message: `The press at ${url} answers with something that is no list of orders: ${error.message}`
     })
-  if (error.response?.status === 401)
-    return new PressError({
-      reason: "Unauthorized",
-      message: `The press at ${url} does not know the token. Check \`token\` of [press].`
-    })
+  if (error.response?.status === 401) return unknownToken(url)
   return new PressError({
     reason: "Unreachable",
     message: `The orders of the press at ${url} cannot be read: ${error.message}. Check \`url\` of [press].`

@@ -1,81 +1,51 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Health } from "@observability-agents/core/Health"
 import { Outbox } from "@observability-agents/core/Outbox"
-import * as AgentFixture from "@observability-agents/testing/AgentFixture"
-import * as EventLog from "@observability-agents/testing/EventLog"
 import { FakeObservability } from "@observability-agents/testing/FakeObservability"
 import * as SettingsFixture from "@observability-agents/testing/SettingsFixture"
 import { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
 import { DateTime, Effect, Layer } from "effect"
 import { HttpClient } from "effect/http"
 import { TestClock } from "effect/testing"
-import * as Fs from "node:fs"
-import * as Os from "node:os"
-import * as Path from "node:path"
 import * as PressAgent from "../src/PressAgent.ts"
 import * as FakePress from "./support/FakePress.ts"
 import { done, printing, told } from "./support/orders.ts"
+import * as PressFixture from "./support/PressFixture.ts"
 
 const NoNetwork = HttpTransport.layerClient(
   HttpClient.make(() => Effect.die(new Error("this agent asks nothing by HTTP")))
 )
 
-const settings = { press: { url: "http://press.test", token: "a-token" } }
-
 describe("the agent that listens", () => {
   it.effect("tells an order from its beginning to its end", () =>
-    Effect.gen(function* () {
-      yield* TestClock.setTime(AgentFixture.START)
-      const press = yield* FakePress.make
-      const agent = AgentFixture.layer(PressAgent.make(press.layer), { hosts: {}, settings })
-      yield* Effect.gen(function* () {
-        const server = yield* FakeObservability
+    PressFixture.running(
+      Effect.fnUntraced(function* (press) {
         const started = yield* DateTime.now
         yield* press.order(printing("4711", started))
-        yield* TestClock.adjust("1 minute")
-        yield* server.awaitEvents(2)
-        assert.deepStrictEqual((yield* server.events).map(EventLog.title), told.slice(0, 2))
-
+        yield* PressFixture.receives(told.slice(0, 2))
         yield* press.order(done("4711", started))
-        yield* TestClock.adjust("1 minute")
-        yield* server.awaitEvents(told.length)
-        yield* TestClock.adjust("1 minute")
-        const events = yield* server.events
-        assert.deepStrictEqual(events.map(EventLog.title), told)
-        assert.deepStrictEqual(EventLog.problems(events), [])
-      }).pipe(Effect.provide(agent))
-    })
+        yield* PressFixture.receives(told)
+      })
+    )
   )
 
   it.effect("tells nothing twice, and nothing of the past, of news that come twice or in disorder", () =>
-    Effect.gen(function* () {
-      yield* TestClock.setTime(AgentFixture.START)
-      const press = yield* FakePress.make
-      const agent = AgentFixture.layer(PressAgent.make(press.layer), { hosts: {}, settings })
-      yield* Effect.gen(function* () {
-        const server = yield* FakeObservability
+    PressFixture.running(
+      Effect.fnUntraced(function* (press) {
         const started = yield* DateTime.now
         const ended = DateTime.add(started, { seconds: 1 })
         yield* TestClock.adjust("1 minute")
         yield* press.order(done("4711", started), ended)
         yield* press.order(printing("4711", started), started)
         yield* press.order(done("4711", started), ended)
-        yield* TestClock.adjust("1 minute")
-        yield* server.awaitEvents(told.length)
-        yield* TestClock.adjust("1 minute")
-        const events = yield* server.events
-        assert.deepStrictEqual(events.map(EventLog.title), told)
-        assert.deepStrictEqual(EventLog.problems(events), [])
-      }).pipe(Effect.provide(agent))
-    })
+        yield* PressFixture.receives(told)
+      })
+    )
   )
 
   it.effect("is not well while the connection fails, goes on where it was, and is well again", () =>
-    Effect.gen(function* () {
-      yield* TestClock.setTime(AgentFixture.START)
-      const press = yield* FakePress.make
-      const agent = AgentFixture.layer(PressAgent.make(press.layer), { hosts: {}, settings })
-      yield* Effect.gen(function* () {
+    PressFixture.running(
+      Effect.fnUntraced(function* (press) {
         const health = yield* Health
         yield* TestClock.adjust("10 minutes")
         yield* press.ping
@@ -93,16 +63,13 @@ describe("the agent that listens", () => {
         yield* press.ping
         yield* TestClock.adjust("1 second")
         assert.isTrue((yield* health.report).healthy)
-      }).pipe(Effect.provide(agent))
-    })
+      })
+    )
   )
 
   it.effect("does not skip the time by which the clock of the service is ahead", () =>
-    Effect.gen(function* () {
-      yield* TestClock.setTime(AgentFixture.START)
-      const press = yield* FakePress.make
-      const agent = AgentFixture.layer(PressAgent.make(press.layer), { hosts: {}, settings })
-      yield* Effect.gen(function* () {
+    PressFixture.running(
+      Effect.fnUntraced(function* (press) {
         const outbox = yield* Outbox
         const now = yield* DateTime.now
         yield* press.order(printing("4711", now), DateTime.add(now, { hours: 1 }))
@@ -112,27 +79,16 @@ describe("the agent that listens", () => {
           cursor._tag === "Some" ? DateTime.formatIso(cursor.value) : "",
           DateTime.formatIso(now)
         )
-      }).pipe(Effect.provide(agent))
-    })
+      })
+    )
   )
 
   it.effect("goes on after a restart where it was, and begins where it began before the first news", () =>
     Effect.gen(function* () {
-      yield* TestClock.setTime(AgentFixture.START)
-      const directory = yield* Effect.acquireRelease(
-        Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "press-"))),
-        (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true }))
-      )
-      const state = { core: { state_path: Path.join(directory, "state.db") } }
-      const press = yield* FakePress.make
-      const server = yield* FakeObservability
-      const agent = AgentFixture.layerAgent(PressAgent.make(press.layer), {
-        hosts: {},
-        settings: { ...settings, ...state }
-      })
+      const { agent, press } = yield* PressFixture.make(yield* PressFixture.stateFile)
       const started = yield* DateTime.now
       /** An agent that comes and goes, while this happens. */
-      const during = <A, E>(effect: Effect.Effect<A, E>) =>
+      const during = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
         Effect.scoped(Effect.andThen(Layer.build(agent), effect))
 
       yield* during(TestClock.adjust("1 second"))
@@ -149,9 +105,7 @@ describe("the agent that listens", () => {
           // As the service does: what is in work, and what has happened since.
           yield* press.order(printing("4711", started), DateTime.add(started, { hours: 1, seconds: 1 }))
           yield* press.order(done("4711", started))
-          yield* TestClock.adjust("1 minute")
-          yield* server.awaitEvents(told.length)
-          yield* TestClock.adjust("1 minute")
+          yield* PressFixture.receives(told)
         })
       )
       assert.deepStrictEqual(press.asked, [
@@ -159,9 +113,6 @@ describe("the agent that listens", () => {
         "2026-01-05T07:59:00.000Z",
         "2026-01-05T08:59:01.000Z"
       ])
-      const events = yield* server.events
-      assert.deepStrictEqual(events.map(EventLog.title), told)
-      assert.deepStrictEqual(EventLog.problems(events), [])
     }).pipe(Effect.scoped, Effect.provide(FakeObservability.layer))
   )
 
@@ -175,7 +126,7 @@ describe("the agent that listens", () => {
       const error = yield* Effect.flip(check)
       assert.strictEqual(error._tag === "CheckFailed" ? error.exitCode : 0, 69)
     }).pipe(
-      Effect.provide([SettingsFixture.layer(settings), NoNetwork]),
+      Effect.provide([SettingsFixture.layer(PressFixture.settings), NoNetwork]),
       Effect.provide(FakeObservability.layer)
     )
   )

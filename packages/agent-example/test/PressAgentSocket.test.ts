@@ -4,13 +4,11 @@ import * as AgentFixture from "@observability-agents/testing/AgentFixture"
 import * as EventLog from "@observability-agents/testing/EventLog"
 import { FakeObservability } from "@observability-agents/testing/FakeObservability"
 import { DateTime, Effect, Layer, Schedule } from "effect"
-import * as Fs from "node:fs"
-import * as Os from "node:os"
-import * as Path from "node:path"
 import { Press } from "../src/Press.ts"
 import * as PressAgent from "../src/PressAgent.ts"
 import * as NodePress from "./support/NodePress.ts"
 import { done, printing, told } from "./support/orders.ts"
+import * as PressFixture from "./support/PressFixture.ts"
 
 const agent = PressAgent.make(Layer.provide(Press.layer, NodeWS.layerWebSocketConstructor))
 
@@ -26,17 +24,13 @@ describe("the agent that listens, on a real websocket", () => {
     "loses nothing and tells nothing twice: broken and half-open connections, repeated news, a restart",
     () =>
       Effect.gen(function* () {
-        const directory = yield* Effect.acquireRelease(
-          Effect.sync(() => Fs.mkdtempSync(Path.join(Os.tmpdir(), "press-"))),
-          (path) => Effect.sync(() => Fs.rmSync(path, { recursive: true }))
-        )
         const press = yield* NodePress.make({ token: "a-token", pingMillis: 50 })
         const server = yield* FakeObservability
         const started = yield* DateTime.now
         const running = AgentFixture.layerAgent(agent, {
           hosts: {},
           settings: {
-            core: { state_path: Path.join(directory, "state.db") },
+            core: { state_path: yield* PressFixture.stateFile },
             press: { url: press.url, token: "a-token", idle_timeout: 0.3 }
           }
         })

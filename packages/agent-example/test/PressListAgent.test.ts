@@ -1,90 +1,64 @@
-import { assert, describe, it } from "@effect/vitest"
-import * as AgentFixture from "@observability-agents/testing/AgentFixture"
-import * as EventLog from "@observability-agents/testing/EventLog"
-import { FakeObservability } from "@observability-agents/testing/FakeObservability"
-import * as SettingsFixture from "@observability-agents/testing/SettingsFixture"
-import * as NodeHttp from "@observability-agents/toolkit/NodeHttp"
-import { DateTime, Effect, Layer } from "effect"
-import { TestClock } from "effect/testing"
-import { PressError } from "../src/Press.ts"
-import { PressList } from "../src/PressList.ts"
+import { describe, it } from "@effect/vitest"
+import { Simulation } from "@observability-agents/testing/Simulation"
+import { Effect } from "effect"
 import * as PressListAgent from "../src/PressListAgent.ts"
-import type * as Run from "../src/Run.ts"
-import * as NodePress from "./support/NodePress.ts"
-import { done, printing, told } from "./support/orders.ts"
+import { FakePressList } from "./support/FakePressList.ts"
 
 const settings = { press: { url: "http://press.test", token: "a-token" } }
 
+const simulation = (store: "memory" | "file" = "memory") =>
+  Simulation.layer(PressListAgent.agent, {
+    tool: FakePressList.layer,
+    hosts: Effect.map(FakePressList, ({ client }) => ({ "press.test": client })),
+    settings,
+    secrets: ["a-token"],
+    store
+  })
+
+const beginning = ["RUNNING", "task sheets RUNNING"]
+const end = ["task sheets COMPLETED", "metric sheets", "COMPLETED"]
+
 describe("the agent that asks", () => {
-  it.effect("tells what it sees, and asks again for the time of a failed poll", () =>
+  it.effect("tells an order from its beginning to its end, and nothing twice", () =>
     Effect.gen(function* () {
-      yield* TestClock.setTime(AgentFixture.START)
-      const asked: Array<string> = []
-      let answer: Effect.Effect<ReadonlyArray<Run.Order>, PressError> = Effect.succeed([])
-      const list = Layer.succeed(
-        PressList,
-        PressList.of({
-          orders: (since) => {
-            asked.push(DateTime.formatIso(since))
-            return answer
-          }
-        })
-      )
-      const agent = AgentFixture.layer(PressListAgent.make(list), {
-        hosts: {},
-        settings: { press: { ...settings.press, look_back: 0 } }
-      })
-      yield* Effect.gen(function* () {
-        const server = yield* FakeObservability
-        const started = yield* DateTime.now
-        answer = Effect.succeed([printing("4711", started)])
-        yield* TestClock.adjust("1 minute")
-        yield* server.awaitEvents(2)
-        assert.isAtLeast(asked.length, 6)
-
-        const committed = asked.at(-1)
-        answer = Effect.fail(new PressError({ reason: "Unreachable", message: "It is down." }))
-        yield* TestClock.adjust("5 minutes")
-        const whileDown = new Set(asked.slice(-25))
-        assert.isAtMost(whileDown.size, 2, "the Window begins where it began")
-        assert.isAtLeast(Date.parse([...whileDown][0] ?? ""), Date.parse(committed ?? ""))
-
-        answer = Effect.succeed([done("4711", started)])
-        yield* TestClock.adjust("1 minute")
-        yield* server.awaitEvents(told.length)
-        const events = yield* server.events
-        assert.deepStrictEqual(events.map(EventLog.title), told)
-        assert.deepStrictEqual(EventLog.problems(events), [])
-      }).pipe(Effect.provide(agent))
-    })
+      const sim = yield* Simulation
+      const press = yield* FakePressList
+      yield* sim.at("1 minute", "order 4711 begins", press.print("4711", { takes: "5 minutes" }))
+      yield* sim.expectWithin("90 seconds", beginning)
+      yield* sim.expectNoMoreFor("4 minutes")
+      yield* sim.expectWithin("1 minute", end)
+      yield* sim.expectNoMoreFor("1 hour")
+    }).pipe(Effect.provide(simulation()))
   )
-})
 
-describe("the Handle to the list of orders", () => {
-  it.live("reads orders, and says what to do about a token that is not known", () =>
+  it.effect("says that it is not well while the press is down, and misses nothing of that time", () =>
     Effect.gen(function* () {
-      const press = yield* NodePress.make({ token: "a-token" })
-      const now = yield* DateTime.now
-      yield* press.publish(printing("1", now), DateTime.subtract(now, { hours: 2 }))
-      yield* press.publish(done("2", now), DateTime.subtract(now, { hours: 2 }))
-      yield* press.publish(done("3", now), now)
-      const ask = (token: string) =>
-        Effect.flatMap(PressList, (list) => list.orders(DateTime.subtract(now, { hours: 1 }))).pipe(
-          Effect.provide(
-            PressList.layer.pipe(
-              Layer.provide(NodeHttp.layer),
-              Layer.provide(SettingsFixture.layer({ press: { url: press.url, token } })),
-              Layer.provide(FakeObservability.layer)
-            )
-          )
-        )
-      const orders = yield* ask("a-token")
-      assert.deepStrictEqual(
-        orders.map(({ id }) => id),
-        ["1", "3"]
-      )
-      const error = yield* Effect.flip(ask("another-token"))
-      assert.strictEqual(error._tag === "PressError" ? error.reason : "", "Unauthorized")
-    }).pipe(Effect.scoped)
+      const sim = yield* Simulation
+      const press = yield* FakePressList
+      yield* sim.at("10 minutes", "the press goes down", press.goDown)
+      yield* sim.at("15 minutes", "order 4711 begins", press.print("4711", { takes: "5 minutes" }))
+      yield* sim.at("40 minutes", "the press is back", press.recover)
+      yield* sim.advanceTo("the press goes down")
+      yield* sim.expectHealthy
+      yield* sim.advance("10 minutes")
+      yield* sim.expectFailing(["list orders"])
+      yield* sim.advanceTo("the press is back")
+      yield* sim.expectWithin("5 minutes", [...beginning, ...end])
+      yield* sim.expectHealthy
+    }).pipe(Effect.provide(simulation()))
+  )
+
+  it.effect("goes on after a crash where it was", () =>
+    Effect.gen(function* () {
+      const sim = yield* Simulation
+      const press = yield* FakePressList
+      yield* sim.at("1 minute", "order 4711 begins", press.print("4711", { takes: "10 minutes" }))
+      yield* sim.expectWithin("90 seconds", beginning)
+      yield* sim.crash
+      yield* sim.advance("1 hour")
+      yield* sim.start
+      yield* sim.expectWithin("1 minute", end)
+      yield* sim.expectNoMoreFor("1 hour")
+    }).pipe(Effect.provide(simulation("file")))
   )
 })

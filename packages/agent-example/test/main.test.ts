@@ -50,14 +50,15 @@ describe("the program", () => {
           assert.include(checked.output, `The press at ${press.url} answers`)
           assert.strictEqual(checked.code, 0)
 
-          const { ended, stop } = yield* start(settings)
+          const { ended, stop } = yield* start(settings, "run")
           const started = yield* DateTime.now
           yield* press.publish(printing("4711", started))
           yield* server.awaitEvents(2)
           yield* press.publish(done("4711", started))
           const events = yield* server.awaitEvents(told.length)
           yield* stop
-          const { output } = yield* ended
+          const { code, output } = yield* ended
+          assert.strictEqual(code, 0)
           assert.deepStrictEqual(events.map(EventLog.title), told)
           assert.include(output, "Agent starts")
           assert.notInclude(output, "a-secret-token")
@@ -67,19 +68,52 @@ describe("the program", () => {
   }
 
   it.live(
+    "ends a check with 77 where the press does not know the token, and with 69 where nobody answers",
+    () =>
+      Effect.gen(function* () {
+        const press = yield* NodePress.make({ token: "a-secret-token" })
+        const server = yield* NodeFakeObservability.make()
+        for (const type of ["press", "press-list"])
+          for (const [url, code, words] of [
+            [press.url, 77, "Check `token` of [press]"],
+            ["http://127.0.0.1:1", 69, "Check `url` of [press]"]
+          ] as const) {
+            const checked = yield* Effect.flatMap(
+              start(
+                {
+                  DK_AGENT_TYPE: type,
+                  DK_PRESS_URL: url,
+                  DK_PRESS_TOKEN: "another-token",
+                  DK_RETRIES: "0",
+                  DK_OBSERVABILITY_BASE_URL: server.baseUrl,
+                  DK_OBSERVABILITY_SERVICE_ACCOUNT_KEY: Redacted.value(server.key)
+                },
+                "check"
+              ),
+              ({ ended }) => ended
+            )
+            assert.include(checked.output, words)
+            assert.strictEqual(checked.code, code, checked.output)
+            assert.notInclude(checked.output, "another-token")
+          }
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
     "says all that is wrong with the settings, and ends with 78",
     () =>
       Effect.gen(function* () {
         const wrong = yield* Effect.flatMap(
-          start({ DK_AGENT_TYPE: "press", DK_PRESS_URL: "press" }),
+          start({ DK_AGENT_TYPE: "press", DK_PRESS_URL: "press" }, "run"),
           ({ ended }) => ended
         )
         assert.strictEqual(wrong.code, 78)
         assert.include(wrong.output, "[press] url")
         assert.include(wrong.output, "[press] token")
-        const unknown = yield* Effect.flatMap(start({ DK_AGENT_TYPE: "prss" }), ({ ended }) => ended)
+        const unknown = yield* Effect.flatMap(start({ DK_AGENT_TYPE: "prss" }, "run"), ({ ended }) => ended)
         assert.strictEqual(unknown.code, 78)
-        assert.include(unknown.output, "one of: press, press-list")
+        assert.include(unknown.output, "one of: press-list, press")
       }).pipe(Effect.scoped),
     60_000
   )

@@ -82,11 +82,11 @@ export const make = (environment: Environment) =>
     Command.withShortDescription("Reads a time span again, and sends what is missing."),
     Command.withExamples([
       {
-        command: "observability-agent backfill --from '2 days' --dry-run",
+        command: `${environment.name} backfill --from '2 days' --dry-run`,
         description: "What is missing of the last two days"
       },
       {
-        command: "observability-agent backfill --from 2026-01-30 --to 2026-01-31",
+        command: `${environment.name} backfill --from 2026-01-30 --to 2026-01-31`,
         description: "One day, in UTC"
       }
     ])
@@ -183,7 +183,7 @@ const fill = Effect.fnUntraced(function* (
       }
       if (options.noSend || before.pending === 0) return
       yield* Console.log(
-        `Sent ${Table.count(sent, "event")}.${buried === 0 ? "" : ` ${Table.count(buried, "new dead letter")}; see \`observability-agent dead-letters list\`.`}`
+        `Sent ${Table.count(sent, "event")}.${buried === 0 ? "" : ` ${Table.count(buried, "new dead letter")}; see \`${environment.name} dead-letters list\`.`}`
       )
     })
     const isSending = !options.noSend && before.pending > 0

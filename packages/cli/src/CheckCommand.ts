@@ -44,7 +44,7 @@ export const make = (environment: Environment) =>
           { what: "settings", state: "ok", text: `valid (${sources.file ?? "no file, environment only"})` },
           width
         )
-        yield* tell(yield* StateCheck.look(statePath), width)
+        yield* tell(yield* StateCheck.look(statePath, environment.name), width)
         const skew = ClockSkew.watch(yield* HttpTransport)
         // Side by side, so that one that does not answer holds up none; told in their order.
         const probes = yield* Effect.forEach(checks, ({ probe, what }) =>
@@ -76,8 +76,8 @@ export const make = (environment: Environment) =>
       "Says of settings, state file, server, tool and clock whether they are well."
     ),
     Command.withExamples([
-      { command: "observability-agent check", description: "Before the first start, or when in doubt" },
-      { command: "observability-agent check --json", description: "For scripts; the exit code tells, too" }
+      { command: `${environment.name} check`, description: "Before the first start, or when in doubt" },
+      { command: `${environment.name} check --json`, description: "For scripts; the exit code tells, too" }
     ])
   )
 

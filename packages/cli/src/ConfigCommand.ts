@@ -20,7 +20,7 @@ import * as Table from "./Table.ts"
 export const make = (environment: Environment) =>
   Command.make("config").pipe(
     Command.withDescription("Shows the settings that hold, and documents those that there are."),
-    Command.withSubcommands([show(environment), reference])
+    Command.withSubcommands([show(environment), reference(environment)])
   )
 
 const show = (environment: Environment) =>
@@ -36,7 +36,7 @@ const show = (environment: Environment) =>
     },
     (given) =>
       Effect.gen(function* () {
-        const { agent, problems, sections, sources } = yield* Startup.read({
+        const { agent, problems, sections, sources } = yield* Startup.read(environment.agents, {
           env: environment.env,
           file: Option.getOrUndefined(given.config)
         })
@@ -82,56 +82,58 @@ const show = (environment: Environment) =>
     ),
     Command.withShortDescription("Prints every setting with its value and origin."),
     Command.withExamples([
-      { command: "observability-agent config show", description: "With ./agent.toml and the environment" },
-      { command: "observability-agent config show --set", description: "Without defaults" },
-      { command: "observability-agent config show --json", description: "For scripts" }
+      { command: `${environment.name} config show`, description: "With ./agent.toml and the environment" },
+      { command: `${environment.name} config show --set`, description: "Without defaults" },
+      { command: `${environment.name} config show --json`, description: "For scripts" }
     ])
   )
 
-const reference = Command.make(
-  "reference",
-  {
-    format: Flag.Literals("format", ["markdown", "json-schema"]).pipe(
-      Flag.withDescription("markdown for people, json-schema for editors"),
-      Flag.withDefault("markdown" as const)
-    ),
-    section: Flag.String("section").pipe(
-      Flag.withDescription("Only this table of the settings file, for example databricks"),
-      Flag.optional
-    )
-  },
-  ({ format, section }) =>
-    Effect.gen(function* () {
-      const wanted = Option.map(section, (name) => name.trim().replaceAll(/^\[+|\]+$/g, ""))
-      const sections = Option.match(wanted, {
-        onNone: () => Startup.allSections,
-        onSome: (name) => Startup.allSections.filter(({ table }) => table === name)
-      })
-      if (sections.length === 0) {
-        const names = [...new Set(Startup.allSections.map(({ table }) => table))].join(", ")
-        return yield* usage(`There is no section of this name. The sections are: ${names}.`)
-      }
-      const text =
-        format === "json-schema"
-          ? Table.json(Settings.jsonSchema(sections))
-          : Option.isSome(wanted)
-            ? Settings.reference(sections)
-            : ConfigurationPage.page()
-      yield* Console.log(text.replace(/\n$/, ""))
-    })
-).pipe(
-  Command.withDescription(
-    "Prints the reference of all settings, of every agent: as Markdown, or as JSON Schema of the settings file."
-  ),
-  Command.withShortDescription("Prints the reference of all settings."),
-  Command.withExamples([
-    { command: "observability-agent config reference --section databricks", description: "One table" },
+const reference = (environment: Environment) =>
+  Command.make(
+    "reference",
     {
-      command: "observability-agent config reference --format json-schema > agent.schema.json",
-      description: "For editors: name it in the file's first line, #:schema ./agent.schema.json"
-    }
-  ])
-)
+      format: Flag.Literals("format", ["markdown", "json-schema"]).pipe(
+        Flag.withDescription("markdown for people, json-schema for editors"),
+        Flag.withDefault("markdown" as const)
+      ),
+      section: Flag.String("section").pipe(
+        Flag.withDescription("Only this table of the settings file, for example databricks"),
+        Flag.optional
+      )
+    },
+    ({ format, section }) =>
+      Effect.gen(function* () {
+        const wanted = Option.map(section, (name) => name.trim().replaceAll(/^\[+|\]+$/g, ""))
+        const all = Startup.sectionsOf(environment.agents)
+        const sections = Option.match(wanted, {
+          onNone: () => all,
+          onSome: (name) => all.filter(({ table }) => table === name)
+        })
+        if (sections.length === 0) {
+          const names = [...new Set(all.map(({ table }) => table))].join(", ")
+          return yield* usage(`There is no section of this name. The sections are: ${names}.`)
+        }
+        const text =
+          format === "json-schema"
+            ? Table.json(Settings.jsonSchema(sections))
+            : Option.isSome(wanted)
+              ? Settings.reference(sections)
+              : ConfigurationPage.page(environment)
+        yield* Console.log(text.replace(/\n$/, ""))
+      })
+  ).pipe(
+    Command.withDescription(
+      "Prints the reference of all settings, of every agent: as Markdown, or as JSON Schema of the settings file."
+    ),
+    Command.withShortDescription("Prints the reference of all settings."),
+    Command.withExamples([
+      { command: `${environment.name} config reference --section databricks`, description: "One table" },
+      {
+        command: `${environment.name} config reference --format json-schema > agent.schema.json`,
+        description: "For editors: name it in the file's first line, #:schema ./agent.schema.json"
+      }
+    ])
+  )
 
 const notes = ({ isValid, olderName, origin, others }: Settings.Resolved): ReadonlyArray<string> => {
   const places = (isSame: boolean) =>

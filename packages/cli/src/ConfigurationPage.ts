@@ -1,21 +1,23 @@
 /**
- * The reference of all settings: the page `docs/configuration.md`, which `observability-agent config reference` prints.
+ * The reference of all settings: the page `docs/configuration.md`, which `config reference` prints.
  */
 import * as Settings from "@observability-agents/toolkit/Settings"
-import { allSections } from "./Startup.ts"
+import type { Environment } from "./Environment.ts"
+import { sectionsOf } from "./Startup.ts"
 
 /** The page as Markdown: how settings are given, then every section. */
-export const page = (): string => `${introduction}\n${Settings.reference(allSections)}`
+export const page = ({ agents, name }: Pick<Environment, "agents" | "name">): string =>
+  `${introduction(name)}\n${Settings.reference(sectionsOf(agents))}`
 
-const introduction = `# Configuration
+const introduction = (name: string): string => `# Configuration
 
-<!-- Written by \`observability-agent config reference\` from the settings sections in the sources. -->
+<!-- Written by \`${name} config reference\` from the settings sections in the sources. -->
 
-Settings come from one file and from the environment, mixed as you like. \`observability-agent config show\` prints what
+Settings come from one file and from the environment, mixed as you like. \`${name} config show\` prints what
 holds, and where it comes from.
 
 - **File:** the one given by \`--config\`, else \`./agent.toml\`, else \`/etc/observability/agent.toml\`; the first that
-  exists is the only one read. \`observability-agent config reference --format json-schema\` prints its schema, with which
+  exists is the only one read. \`${name} config reference --format json-schema\` prints its schema, with which
   editors check and complete it.
 - **Environment:** the variables below, in upper or lower case. An empty variable counts as not set.
 - **Both:** where both set one thing, the file wins and a warning says so; \`DK_CONFIG_PRECEDENCE=env\` turns it round.

@@ -80,9 +80,9 @@ const list = (environment: Environment) =>
   ).pipe(
     Command.withDescription("Lists all dead letters, the oldest first."),
     Command.withExamples([
-      { command: "observability-agent dead-letters list", description: "As a table" },
+      { command: `${environment.name} dead-letters list`, description: "As a table" },
       {
-        command: "observability-agent dead-letters list --json",
+        command: `${environment.name} dead-letters list --json`,
         description: "With bodies, for scripts"
       }
     ])
@@ -101,7 +101,7 @@ const show = (environment: Environment) =>
         const { reader } = yield* StateFile.open(environment, given)
         const letters = yield* orStateFile(reader.deadLetters)
         const letter = letters.find(({ number }) => number === given.id)
-        if (letter === undefined) return yield* unknown([given.id])
+        if (letter === undefined) return yield* unknown(environment, [given.id])
         if (given.json) return yield* Console.log(Table.json(toJson(letter)))
         yield* Console.log(
           Table.pairs([
@@ -124,7 +124,7 @@ const show = (environment: Environment) =>
   ).pipe(
     Command.withDescription("Shows one dead letter with the body that goes to the server."),
     Command.withExamples([
-      { command: "observability-agent dead-letters show 3", description: "The dead letter with ID 3" }
+      { command: `${environment.name} dead-letters show 3`, description: "The dead letter with ID 3" }
     ])
   )
 
@@ -152,7 +152,7 @@ const change = (environment: Environment, does: "replay" | "drop") =>
         const there = [...letters.map(({ number }) => number), ...unreadable].sort((a, b) => a - b)
         const wanted = given.all ? there : given.ids
         const missing = wanted.filter((id) => !there.includes(id))
-        if (missing.length > 0) return yield* unknown(missing)
+        if (missing.length > 0) return yield* unknown(environment, missing)
         const isReplay = does === "replay"
         const illegible = isReplay ? wanted.filter((id) => unreadable.includes(id)) : []
         const late =
@@ -201,10 +201,10 @@ const change = (environment: Environment, does: "replay" | "drop") =>
     ),
     Command.withExamples([
       {
-        command: `observability-agent dead-letters ${does} 3 5`,
+        command: `${environment.name} dead-letters ${does} 3 5`,
         description: "The dead letters with IDs 3 and 5"
       },
-      { command: `observability-agent dead-letters ${does} --all`, description: "All of them" }
+      { command: `${environment.name} dead-letters ${does} --all`, description: "All of them" }
     ])
   )
 
@@ -225,10 +225,10 @@ const said = (does: "replay" | "drop", done: ReadonlyArray<number>, by: Option.O
   })
 }
 
-const unknown = (ids: ReadonlyArray<number>) =>
+const unknown = (environment: Environment, ids: ReadonlyArray<number>) =>
   Effect.fail(
     usage(
-      `There is no dead letter ${ids.join(", ")}. Nothing was changed. \`observability-agent dead-letters list\` shows those there are.`
+      `There is no dead letter ${ids.join(", ")}. Nothing was changed. \`${environment.name} dead-letters list\` shows those there are.`
     )
   )
 

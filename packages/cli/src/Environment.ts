@@ -17,7 +17,14 @@ import * as Startup from "./Startup.ts"
 
 /** What the entry point knows. */
 export interface Environment {
+  /** What the program is called on the command line: help and advice name it. */
+  readonly name: string
+  /** Its version; agents report it, too. */
   readonly version: string
+  /** The agents of which a settings file can name one, in the order in which the help lists them. */
+  readonly agents: ReadonlyArray<Agent.Agent<unknown>>
+  /** Whether it has the demo, which is that of the Databricks agent. */
+  readonly demo?: boolean | undefined
   /** The process's environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>
   /** Whether a person is looking: decides between pretty and JSON log lines. */
@@ -48,7 +55,7 @@ export const json = Flag.Boolean("json").pipe(
 /** The validated settings of that file and the environment. */
 export const startup = (environment: Environment, file: Option.Option<string>) =>
   Effect.tap(
-    Startup.make({ env: environment.env, file: Option.getOrUndefined(file) }),
+    Startup.make(environment.agents, { env: environment.env, file: Option.getOrUndefined(file) }),
     ({ agent, sources }) =>
       Effect.sync(() => environment.secrets?.know(LoadedSecrets.of(sources, Agent.sections(agent))))
   )

@@ -81,9 +81,9 @@ export const make = (environment: Environment) =>
     ),
     Command.withShortDescription("Tells what became of one run."),
     Command.withExamples([
-      { command: "observability-agent explain 7001", description: "By the run's key" },
+      { command: `${environment.name} explain 7001`, description: "By the run's key" },
       {
-        command: "observability-agent explain 1001/7001 --json",
+        command: `${environment.name} explain 1001/7001 --json`,
         description: "By pipeline and run, for scripts"
       }
     ])
@@ -141,7 +141,7 @@ const whyUnknown = Effect.fnUntraced(function* (
           })
         )),
     ...omissions,
-    "What had ended before the agent's first start (and its `start_from`) is not read; `observability-agent backfill` reads it.",
+    `What had ended before the agent's first start (and its \`start_from\`) is not read; \`${environment.name} backfill\` reads it.`,
     `What was delivered is remembered for ${historyRetention} (history_retention), up to history_limit events.`
   ]
 })

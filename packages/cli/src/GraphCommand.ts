@@ -30,9 +30,9 @@ export const make = (environment: Environment) =>
     ),
     Command.withShortDescription("Draws what the agent is made of, as Mermaid or DOT."),
     Command.withExamples([
-      { command: "observability-agent graph", description: "As Mermaid, which Markdown pages show" },
+      { command: `${environment.name} graph`, description: "As Mermaid, which Markdown pages show" },
       {
-        command: "observability-agent graph --format dot | dot -Tsvg > agent.svg",
+        command: `${environment.name} graph --format dot | dot -Tsvg > agent.svg`,
         description: "As a picture, by Graphviz"
       }
     ])

@@ -60,13 +60,13 @@ export const make = (environment: Environment) =>
     ),
     Command.withShortDescription("Asks a running agent whether it is well; exit code 0 or 1."),
     Command.withExamples([
-      { command: "observability-agent health", description: "Ready?" },
+      { command: `${environment.name} health`, description: "Ready?" },
       {
-        command: "observability-agent health --live",
-        description: "In a Dockerfile: HEALTHCHECK CMD observability-agent health --live"
+        command: `${environment.name} health --live`,
+        description: `In a Dockerfile: HEALTHCHECK CMD ${environment.name} health --live`
       },
       {
-        command: "observability-agent health --url http://etl-1:8080 --token-file token.txt",
+        command: `${environment.name} health --url http://etl-1:8080 --token-file token.txt`,
         description: "An agent elsewhere"
       }
     ])

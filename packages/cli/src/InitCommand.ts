@@ -12,7 +12,6 @@ import * as Redacted from "effect/Redacted"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { agents } from "./Agents.ts"
 import { usage } from "./CommandFailed.ts"
 import type { Environment } from "./Environment.ts"
 import * as InitFile from "./InitFile.ts"
@@ -29,7 +28,7 @@ export const make = (environment: Environment) =>
       ),
       agent: Flag.Literals(
         "agent",
-        agents.map(({ type }) => type)
+        environment.agents.map(({ type }) => type)
       ).pipe(Flag.withDescription("Which agent"), Flag.optional),
       credentials: Flag.Literals("credentials", InitQuestions.kinds).pipe(
         Flag.withDescription(
@@ -71,6 +70,7 @@ export const make = (environment: Environment) =>
           )
         }
         const answers = yield* InitQuestions.ask({
+          environment,
           isAsking: environment.interactive && !given.yes,
           agent: Option.getOrUndefined(given.agent),
           credentials: Option.getOrUndefined(given.credentials),
@@ -84,8 +84,8 @@ export const make = (environment: Environment) =>
           yield* Console.log(`Wrote ${file}, which only you may read.`)
           choices.set(name, { _tag: "SecretFile", path: file })
         }
-        yield* write(given.file, content(answers.agent, answers.kind, choices), true)
-        yield* Console.log(farewell(given.file, choices, answers.variables))
+        yield* write(given.file, content(environment.name, answers.agent, answers.kind, choices), true)
+        yield* Console.log(farewell(environment.name, given.file, choices, answers.variables))
       })
   ).pipe(
     Command.withDescription(
@@ -93,10 +93,9 @@ export const make = (environment: Environment) =>
     ),
     Command.withShortDescription("Writes a settings file, after a few questions."),
     Command.withExamples([
-      { command: "observability-agent init", description: "Asks, and writes ./agent.toml" },
+      { command: `${environment.name} init`, description: "Asks, and writes ./agent.toml" },
       {
-        command:
-          "observability-agent init prod.toml --yes --credentials api_token --set core.agent_key=prod --set observability.base_url=http://observability:8082/api --set databricks.host=https://adb-1.2.azuredatabricks.net",
+        command: `${environment.name} init prod.toml --yes --credentials api_token --set core.agent_key=prod --set observability.base_url=http://observability:8082/api --set databricks.host=https://adb-1.2.azuredatabricks.net`,
         description: "Without questions; both secrets are read from variables"
       }
     ])
@@ -126,16 +125,18 @@ const write = Effect.fnUntraced(function* (
 })
 
 const content = (
+  program: string,
   agent: Agent.Agent<unknown>,
   kind: InitQuestions.Kind | undefined,
   choices: ReadonlyMap<string, InitFile.Choice>
 ): string =>
   InitFile.render(
+    program,
     [
       `Settings of an observability agent (${agent.type}).`,
       "",
-      "A setting that is commented out has its default. Each can be given by a variable, too; where both are given, this file wins. All settings: observability-agent config reference",
-      "Which hold, and where they come from: observability-agent config show"
+      `A setting that is commented out has its default. Each can be given by a variable, too; where both are given, this file wins. All settings: ${program} config reference`,
+      `Which hold, and where they come from: ${program} config show`
     ],
     [
       { section: CoreSettings },
@@ -143,7 +144,9 @@ const content = (
         section: ObservabilitySettings,
         only: ["baseUrl", "serviceAccountKey", "readTimeout", "sslVerify", "sslCertFile"]
       },
-      ...agent.sections.filter(({ table }) => table === agent.type).map((section) => ({ section })),
+      ...agent.sections
+        .filter((section) => !InitQuestions.isCredentials(section))
+        .map((section) => ({ section })),
       ...(kind === undefined ? [] : [{ section: InitQuestions.sectionOf(kind) }]),
       { section: StatusSettings }
     ],
@@ -151,6 +154,7 @@ const content = (
   )
 
 const farewell = (
+  program: string,
   file: string,
   choices: ReadonlyMap<string, InitFile.Choice>,
   variables: ReadonlyArray<string>
@@ -162,9 +166,9 @@ const farewell = (
     "",
     "Next:",
     ...variables.map((variable) => `  export ${variable}=…`),
-    `  observability-agent check${config}                 # is all well?`,
-    `  observability-agent run${config} --dry-run         # what would be sent; sends nothing`,
-    `  observability-agent run${config}`,
-    ...(hasPage ? [`  observability-agent top${config}                   # while it runs`] : [])
+    `  ${program} check${config}                 # is all well?`,
+    `  ${program} run${config} --dry-run         # what would be sent; sends nothing`,
+    `  ${program} run${config}`,
+    ...(hasPage ? [`  ${program} top${config}                   # while it runs`] : [])
   ].join("\n")
 }

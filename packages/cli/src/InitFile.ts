@@ -26,15 +26,16 @@ export interface Table {
 /** Names a setting: table and property name. */
 export const nameOf = (section: Section<unknown>, field: string): string => `${section.table}.${field}`
 
-/** The file. `choices` are by {@link nameOf}. */
+/** The file, for the program of this name. `choices` are by {@link nameOf}. */
 export const render = (
+  program: string,
   head: ReadonlyArray<string>,
   tables: ReadonlyArray<Table>,
   choices: ReadonlyMap<string, Choice>
 ): string =>
   `${[
     head.flatMap((text) => (text === "" ? ["#"] : comment(text))).join("\n"),
-    ...tables.map((table) => chapter(table, choices))
+    ...tables.map((table) => chapter(program, table, choices))
   ].join("\n\n")}\n`
 
 /** A value as TOML, of the type that the field takes. */
@@ -68,7 +69,7 @@ export const literal = (field: Field<unknown>, text: string): string => {
 
 // ---- private
 
-const chapter = ({ only, section }: Table, choices: ReadonlyMap<string, Choice>): string => {
+const chapter = (program: string, { only, section }: Table, choices: ReadonlyMap<string, Choice>): string => {
   const names = Object.keys(section.fields).filter((name) => only === undefined || only.includes(name))
   return [
     ...comment(section.description),
@@ -82,7 +83,7 @@ const chapter = ({ only, section }: Table, choices: ReadonlyMap<string, Choice>)
     }),
     ...(only === undefined
       ? []
-      : ["", ...comment(`More settings: observability-agent config reference --section ${section.table}`)])
+      : ["", ...comment(`More settings: ${program} config reference --section ${section.table}`)])
   ].join("\n")
 }
 

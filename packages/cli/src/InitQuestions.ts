@@ -19,8 +19,8 @@ import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Prompt from "effect/cli/Prompt"
-import { agents } from "./Agents.ts"
 import { type CommandFailed, usage } from "./CommandFailed.ts"
+import type { Environment } from "./Environment.ts"
 import * as InitFile from "./InitFile.ts"
 
 /** A kind of credentials. */
@@ -32,8 +32,13 @@ export const kinds = [...CredentialsSections.allKinds, "elsewhere"] as const
 /** The table of a kind. */
 export const sectionOf = (kind: Kind): Section<unknown> => CredentialsSections.tables[kind].section
 
+/** Whether this is the table of a kind. */
+export const isCredentials = ({ table }: Section<unknown>): boolean =>
+  CredentialsSections.allKinds.some((kind) => sectionOf(kind).table === table)
+
 /** What is known before anything is asked. */
 export interface Given {
+  readonly environment: Environment
   /** Whether there is somebody to be asked. */
   readonly isAsking: boolean
   readonly agent: string | undefined
@@ -68,6 +73,7 @@ export const ask = Effect.fnUntraced(function* (
   const missing: Array<string> = []
   const taken = new Set<string>()
 
+  const { agents } = given.environment
   const [first] = agents
   const agent =
     agents.find(({ type }) => type === given.agent) ??
@@ -273,7 +279,7 @@ export const ask = Effect.fnUntraced(function* (
   const unknown = Object.keys(given.set).find((key) => !taken.has(key))
   if (unknown !== undefined) {
     return yield* usage(
-      `--set ${unknown}=… names no setting of this agent. \`observability-agent config reference\` lists all, such as ${settingName("core", "agent_key")}: core.agent_key.`
+      `--set ${unknown}=… names no setting of this agent. \`${given.environment.name} config reference\` lists all, such as ${settingName("core", "agent_key")}: core.agent_key.`
     )
   }
   if (missing.length > 0) {

@@ -18,7 +18,7 @@ export interface Trouble {
 
 /**
  * Waits until every Loop of the agent that runs by time has run, and what these sent is worked off. Loops that receive end with
- * their Channels; one that has no end counts as done when nothing has come in for {@link QUIET}.
+ * their Channels; one that has no end counts as done when nothing has come in for half a second.
  */
 export const done: Effect.Effect<void> = Effect.gen(function* () {
   const wiring = yield* Wiring.Current

@@ -91,14 +91,14 @@ const status = (environment: Environment) =>
             "Dead letters",
             summary.deadLetters === 0
               ? "none"
-              : `${summary.deadLetters.toLocaleString("en")} of at most ${Outbox.DEAD_LETTER_CAPACITY.toLocaleString("en")}; see \`observability-agent dead-letters list\``
+              : `${summary.deadLetters.toLocaleString("en")} of at most ${Outbox.DEAD_LETTER_CAPACITY.toLocaleString("en")}; see \`${environment.name} dead-letters list\``
           ],
           ...(summary.quarantined === 0
             ? []
             : [
                 [
                   "Unreadable",
-                  `${Table.count(summary.quarantined, "row")} set aside; see \`observability-agent outbox verify\``
+                  `${Table.count(summary.quarantined, "row")} set aside; see \`${environment.name} outbox verify\``
                 ] as const
               ]),
           [
@@ -122,9 +122,9 @@ const status = (environment: Environment) =>
   ).pipe(
     Command.withDescription("Shows what is waiting to be sent, what was delivered, and how far was read."),
     Command.withExamples([
-      { command: "observability-agent outbox status", description: "For people" },
+      { command: `${environment.name} outbox status`, description: "For people" },
       {
-        command: "observability-agent outbox status --state /var/lib/agent/state.db --json",
+        command: `${environment.name} outbox status --state /var/lib/agent/state.db --json`,
         description: "A given file, for scripts"
       }
     ])
@@ -153,7 +153,7 @@ const verify = (environment: Environment) =>
     ),
     Command.withExamples([
       {
-        command: "observability-agent outbox verify",
+        command: `${environment.name} outbox verify`,
         description: "After a crash of the machine, or when in doubt"
       }
     ])

@@ -1,9 +1,10 @@
 /**
- * The program `observability-agent`: its commands, their help, and what they print. Results go to the standard
+ * The program `observability-agent`, or one of your own with other agents (`NodeProgram`): its commands, their help, and what they print. Results go to the standard
  * output, log lines and problems to the standard error stream. Exit codes: 0 done, 1 not healthy (`health`), 64 wrong
  * usage, 69 a service cannot be reached or not all was done, 70 internal error, 74 the state file cannot be used, 77 not
  * let in, 78 settings.
  */
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
@@ -11,7 +12,6 @@ import * as BackfillCommand from "./BackfillCommand.ts"
 import * as CheckCommand from "./CheckCommand.ts"
 import * as ConfigCommand from "./ConfigCommand.ts"
 import * as DeadLetters from "./DeadLetters.ts"
-import * as Demo from "./Demo.ts"
 import type { Environment } from "./Environment.ts"
 import * as Explain from "./Explain.ts"
 import * as GraphCommand from "./GraphCommand.ts"
@@ -26,17 +26,17 @@ import * as TopCommand from "./TopCommand.ts"
  * Builds the command tree.
  */
 export const make = (environment: Environment) =>
-  Command.make("observability-agent").pipe(
+  Command.make(environment.name).pipe(
     Command.withDescription(
       "Watches a data tool and delivers run status, logs, metrics and test outcomes to DataOps Observability."
     ),
     Command.withExamples([
-      { command: "observability-agent init", description: "Write a settings file" },
-      { command: "observability-agent check", description: "Is all well?" },
-      { command: "observability-agent run --dry-run", description: "What would be sent; sends nothing" },
-      { command: "observability-agent run", description: "Run the agent" },
+      { command: `${environment.name} init`, description: "Write a settings file" },
+      { command: `${environment.name} check`, description: "Is all well?" },
+      { command: `${environment.name} run --dry-run`, description: "What would be sent; sends nothing" },
+      { command: `${environment.name} run`, description: "Run the agent" },
       {
-        command: "observability-agent --completions bash >> ~/.bashrc",
+        command: `${environment.name} --completions bash >> ~/.bashrc`,
         description: "Completions for the shell (bash, zsh, fish)"
       }
     ]),
@@ -53,7 +53,7 @@ export const make = (environment: Environment) =>
       OutboxCommand.make(environment),
       DeadLetters.make(environment),
       BackfillCommand.make(environment),
-      demo(environment)
+      ...(environment.demo === true ? [demo(environment)] : [])
     ])
   )
 
@@ -72,7 +72,11 @@ const demo = (environment: Environment) =>
       )
     },
     ({ plain, speed }) =>
-      Demo.run({ styled: environment.colours && !plain, speed, version: environment.version })
+      // Read when it is asked for: it brings a fake workspace and a fake server with it.
+      Effect.flatMap(
+        Effect.promise(() => import("./Demo.ts")),
+        (Demo) => Demo.run({ styled: environment.colours && !plain, speed, version: environment.version })
+      )
   ).pipe(
     Command.withDescription(
       "Runs the Databricks agent for half an hour of made-up jobs, at high speed, against a workspace and a server in this process."
@@ -81,7 +85,7 @@ const demo = (environment: Environment) =>
       "Shows the agent at work on half an hour of made-up jobs. Needs no account."
     ),
     Command.withExamples([
-      { command: "observability-agent demo", description: "On a terminal, in about 20 seconds" },
-      { command: "observability-agent demo --plain --speed 300 > demo.txt", description: "As plain text" }
+      { command: `${environment.name} demo`, description: "On a terminal, in about 20 seconds" },
+      { command: `${environment.name} demo --plain --speed 300 > demo.txt`, description: "As plain text" }
     ])
   )

@@ -59,7 +59,11 @@ export const layer = (
         initial: started.sources,
         sections,
         request,
-        read: Startup.make({ env: environment.env, file: Option.getOrUndefined(file) }, agent).pipe(
+        read: Startup.make(
+          environment.agents,
+          { env: environment.env, file: Option.getOrUndefined(file) },
+          agent
+        ).pipe(
           // Before anything is made of them that could tell them.
           Effect.tap(({ sources }) => Effect.sync(() => secrets.know(LoadedSecrets.of(sources, sections)))),
           Effect.provideService(FileSystem.FileSystem, fs)

@@ -17,7 +17,6 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { agents } from "./Agents.ts"
 import * as BackfillCommand from "./BackfillCommand.ts"
 import { usage } from "./CommandFailed.ts"
 import * as DryRun from "./DryRun.ts"
@@ -63,22 +62,22 @@ export const make = (environment: Environment) =>
     })
   ).pipe(
     Command.withDescription(
-      `Runs the agent that the setting agent_type names (${agents.map((agent) => agent.type).join(", ")}) until it is stopped. With --once it reads every source once, delivers, and ends: with 0 when all was read and delivered, with 69 and what was not otherwise. With --dry-run it prints the events that it would send, and sends nothing; that works beside a running agent.`
+      `Runs the agent that the setting agent_type names (${environment.agents.map((agent) => agent.type).join(", ")}) until it is stopped. With --once it reads every source once, delivers, and ends: with 0 when all was read and delivered, with 69 and what was not otherwise. With --dry-run it prints the events that it would send, and sends nothing; that works beside a running agent.`
     ),
     Command.withShortDescription("Runs the agent; once, or without sending anything, if asked for."),
     Command.withExamples([
-      { command: "observability-agent run", description: "With ./agent.toml and the environment" },
+      { command: `${environment.name} run`, description: "With ./agent.toml and the environment" },
       {
-        command: "observability-agent run --config /etc/databricks-agent.toml",
+        command: `${environment.name} run --config /etc/databricks-agent.toml`,
         description: "With a given file"
       },
-      { command: "observability-agent run --dry-run", description: "What would be sent, as it happens" },
+      { command: `${environment.name} run --dry-run`, description: "What would be sent, as it happens" },
       {
-        command: "observability-agent run --dry-run --once --json",
+        command: `${environment.name} run --dry-run --once --json`,
         description: "What would be sent now, one JSON object per line"
       },
       {
-        command: "observability-agent run --once --timeout '2 minutes'",
+        command: `${environment.name} run --once --timeout '2 minutes'`,
         description: "For cron and CI: read, deliver, end"
       }
     ])
@@ -152,7 +151,7 @@ const pass = Effect.fnUntraced(function* (
   const outcome = yield* Effect.gen(function* () {
     const { failure } = yield* Supervisor
     const agent = yield* Layer.build(Agent.layer(started.agent, { version, once: true }))
-    return yield* Effect.raceFirst(Effect.provide(deliver(options.limit), agent), failure)
+    return yield* Effect.raceFirst(Effect.provide(deliver(environment, options.limit), agent), failure)
   }).pipe(Effect.scoped, Effect.provide(Supervisor.layer))
   const { committed, delivered, pending, rejected, sentences, sources, troubles } = outcome
   const isDone = troubles.length === 0 && sentences.length === 0
@@ -179,7 +178,7 @@ const pass = Effect.fnUntraced(function* (
 const READ_LATER =
   "Nothing is lost: what was not read is read by the next run, and what was not sent stays in the state file."
 
-const deliver = Effect.fnUntraced(function* (limit: Duration.Duration) {
+const deliver = Effect.fnUntraced(function* (environment: Environment, limit: Duration.Duration) {
   const outbox = yield* Outbox
   const health = yield* Health
   const watch = yield* OutboxWatch
@@ -201,7 +200,7 @@ const deliver = Effect.fnUntraced(function* (limit: Duration.Duration) {
     ...(rejected === 0
       ? []
       : [
-          `${Table.count(rejected, "event")} became a dead letter; see \`observability-agent dead-letters list\`.`
+          `${Table.count(rejected, "event")} became a dead letter; see \`${environment.name} dead-letters list\`.`
         ])
   ]
   return {

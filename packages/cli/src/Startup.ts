@@ -13,7 +13,9 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
-import { agents } from "./Agents.ts"
+
+/** The agents that a program has. */
+export type Agents = ReadonlyArray<Agent.Agent<unknown>>
 
 /**
  * A validated start: the agent, and the Layer that makes the settings the ConfigProvider of what it is provided to.
@@ -38,17 +40,18 @@ export interface Reading {
 }
 
 /**
- * The settings sections of all agents, each once, those that they share first.
+ * The settings sections of these agents, each once, those that they share first.
  */
-export const allSections: ReadonlyArray<Settings.Section<unknown>> = [
+export const sectionsOf = (agents: Agents): ReadonlyArray<Settings.Section<unknown>> => [
   ...new Set([...Agent.sharedSections, ...agents.flatMap((agent) => agent.sections)])
 ]
 
 /**
- * Reads the settings. Fails only where there is nothing to be read: a file that is missing or no TOML. Where an agent
+ * Reads the settings, of which one names one of the agents. Fails only where there is nothing to be read: a file that is missing or no TOML. Where an agent
  * `running` is given, it is its settings that are read, whichever is named now.
  */
 export const read = Effect.fnUntraced(function* (
+  agents: Agents,
   options: Sources.Options,
   running?: Agent.Agent<unknown>
 ): Effect.fn.Return<Reading, SettingsError, FileSystem.FileSystem> {
@@ -62,8 +65,8 @@ export const read = Effect.fnUntraced(function* (
   const sources = Result.isSuccess(found) ? Settings.withFallbacks(own, found.success) : own
   const problems = [
     ...(Result.isFailure(found) ? found.failure.problems : []),
-    ...(named === undefined && Option.isSome(type) ? [unknownAgent(own)] : []),
-    ...Settings.validate(sources, sections, known)
+    ...(named === undefined && Option.isSome(type) ? [unknownAgent(agents, own)] : []),
+    ...Settings.validate(sources, sections, known(agents))
   ]
   return { agent, sources, sections, problems }
 })
@@ -73,18 +76,21 @@ export const read = Effect.fnUntraced(function* (
  * own settings included. See {@link read}.
  */
 export const make = Effect.fnUntraced(function* (
+  agents: Agents,
   options: Sources.Options,
   running?: Agent.Agent<unknown>
 ): Effect.fn.Return<Startup, SettingsError, FileSystem.FileSystem> {
-  const { agent, problems, sections, sources } = yield* read(options, running)
+  const { agent, problems, sections, sources } = yield* read(agents, options, running)
   if (agent === undefined || problems.length > 0) return yield* new SettingsError({ problems })
-  return { agent, sources, settings: Settings.layer(sources, sections, known) }
+  return { agent, sources, settings: Settings.layer(sources, sections, known(agents)) }
 })
 
 /** What is no mistake, because another agent of this program reads it. */
-const known: Settings.InspectOptions = { known: agents.flatMap((agent) => agent.sections) }
+const known = (agents: Agents): Settings.InspectOptions => ({
+  known: agents.flatMap((agent) => agent.sections)
+})
 
-const unknownAgent = (sources: Sources.Sources): Problem => {
+const unknownAgent = (agents: Agents, sources: Sources.Sources): Problem => {
   const setting = Settings.resolve(sources, CoreSettings).find(({ field }) => field === "agentType")
   return {
     setting: setting?.setting ?? "",

@@ -12,7 +12,7 @@ import * as Table from "./Table.ts"
 const WHAT = "state file"
 
 /** Looks at the file that `state_path` names. It is neither locked nor changed, and may be in use. */
-export const look = (path: string): Effect.Effect<Finding> =>
+export const look = (path: string, program: string): Effect.Effect<Finding> =>
   Effect.suspend(() => {
     if (path === OutboxSqliteFile.MEMORY) {
       return Effect.succeed(
@@ -40,14 +40,14 @@ export const look = (path: string): Effect.Effect<Finding> =>
     if (blocked !== undefined) {
       return Effect.succeed(failure(`${absolute}: this user may not write to ${blocked}. ${CHOOSE}`))
     }
-    return Effect.catchTag(Effect.scoped(read(absolute)), "OutboxError", ({ message }) => {
+    return Effect.catchTag(Effect.scoped(read(absolute, program)), "OutboxError", ({ message }) => {
       const sentence = message.replace(/\.?$/, ".")
       // The agent brings such a file up to date when it starts.
       return Effect.succeed(/an older release/.test(message) ? warning(sentence) : failure(sentence))
     })
   })
 
-const read = Effect.fnUntraced(function* (path: string) {
+const read = Effect.fnUntraced(function* (path: string, program: string) {
   const reader = yield* OutboxSqliteReader.open({ path })
   const { deadLetters, oldestPending, pending } = yield* reader.summary
   const now = yield* DateTime.now
@@ -59,7 +59,7 @@ const read = Effect.fnUntraced(function* (path: string) {
   const letters =
     deadLetters === 0
       ? ""
-      : `; ${Table.count(deadLetters, "dead letter")}, see \`observability-agent dead-letters list\``
+      : `; ${Table.count(deadLetters, "dead letter")}, see \`${program} dead-letters list\``
   const holder = Option.match(reader.holder, {
     onNone: () => "no agent is running on it",
     onSome: (who) => `in use by ${who}`

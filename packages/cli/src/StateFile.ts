@@ -58,7 +58,7 @@ export const open = Effect.fnUntraced(function* (
       () =>
         new CommandFailed({
           exitCode: 78,
-          message: `The setting ${name} of [core] is not valid. \`observability-agent check\` says what is wrong with it.`
+          message: `The setting ${name} of [core] is not valid. \`${environment.name} check\` says what is wrong with it.`
         })
     )
   const path = Option.isSome(given.state) ? given.state.value : yield* value("statePath", "state_path")

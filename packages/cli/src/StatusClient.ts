@@ -77,7 +77,7 @@ export const find = Effect.fnUntraced(function* (
       () =>
         new CommandFailed({
           exitCode: 78,
-          message: `The setting ${field} of [status] is not valid. \`observability-agent config show\` says what is wrong with it.`
+          message: `The setting ${field} of [status] is not valid. \`${environment.name} config show\` says what is wrong with it.`
         })
     )
   const host = yield* value("host")
@@ -125,7 +125,7 @@ export const snapshot = (target: Target): Effect.Effect<Snapshot, StatusFailed, 
     if (missing.length > 0) {
       return yield* new StatusFailed({
         exitCode: 69,
-        message: `The agent at ${target.url} is of another release: what it says of itself has no ${missing.join(", ")}. Use the observability-agent of its release.`
+        message: `The agent at ${target.url} is of another release: what it says of itself has no ${missing.join(", ")}. Use the program of its release.`
       })
     }
     // SAFETY: it is the document of a status server, and has all parts that are shown.

@@ -60,13 +60,13 @@ export const make = (environment: Environment) =>
     ),
     Command.withShortDescription("Prints what a running agent does, as it happens."),
     Command.withExamples([
-      { command: "observability-agent tap", description: "Everything" },
+      { command: `${environment.name} tap`, description: "Everything" },
       {
-        command: "observability-agent tap --kind delivered --job 'nightly*'",
+        command: `${environment.name} tap --kind delivered --job 'nightly*'`,
         description: "What the server took of some jobs"
       },
-      { command: "observability-agent tap --type run-status --run 7001", description: "How one run goes on" },
-      { command: "observability-agent tap --json | jq .event.title", description: "For scripts" }
+      { command: `${environment.name} tap --type run-status --run 7001`, description: "How one run goes on" },
+      { command: `${environment.name} tap --json | jq .event.title`, description: "For scripts" }
     ])
   )
 

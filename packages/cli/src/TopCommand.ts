@@ -48,12 +48,12 @@ export const make = (environment: Environment) =>
     ),
     Command.withShortDescription("Shows how a running agent stands, live."),
     Command.withExamples([
-      { command: "observability-agent top", description: "The agent of these settings" },
+      { command: `${environment.name} top`, description: "The agent of these settings" },
       {
-        command: "observability-agent top --url http://etl-1:8080 --token-file token.txt",
+        command: `${environment.name} top --url http://etl-1:8080 --token-file token.txt`,
         description: "An agent elsewhere"
       },
-      { command: "observability-agent top --json | jq .outbox.pending", description: "For scripts" }
+      { command: `${environment.name} top --json | jq .outbox.pending`, description: "For scripts" }
     ])
   )
 

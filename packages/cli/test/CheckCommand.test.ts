@@ -160,10 +160,12 @@ describe("the check of the state file", () => {
     "warns of one that is not kept, and fails where it cannot be made",
     Effect.gen(function* () {
       const { directory, fs } = yield* ground
-      assert.deepInclude(yield* StateCheck.look(":memory:"), { state: "warning" })
-      assert.deepInclude(yield* StateCheck.look(`${directory}/new/state.db`), { state: "ok" })
+      assert.deepInclude(yield* StateCheck.look(":memory:", "observability-agent"), { state: "warning" })
+      assert.deepInclude(yield* StateCheck.look(`${directory}/new/state.db`, "observability-agent"), {
+        state: "ok"
+      })
       yield* fs.writeFileString(`${directory}/file`, "")
-      assert.deepInclude(yield* StateCheck.look(`${directory}/file/state.db`), {
+      assert.deepInclude(yield* StateCheck.look(`${directory}/file/state.db`, "observability-agent"), {
         state: "failed",
         exitCode: 74
       })

@@ -4,7 +4,7 @@ import * as Settings from "@observability-agents/toolkit/Settings"
 import { keyOf, variablesOf } from "@observability-agents/toolkit/SettingsSection"
 import { Effect, FileSystem, Schema } from "effect"
 import * as ConfigurationPage from "../src/ConfigurationPage.ts"
-import * as Startup from "../src/Startup.ts"
+import * as Agents from "../src/Agents.ts"
 import * as Process from "./ProgramProcess.ts"
 
 const live = <E>(name: string, test: Effect.Effect<void, E>) => it.live(name, () => test, 60_000)
@@ -240,7 +240,7 @@ const planted = (wrap: (secret: string) => unknown) => {
             : []
       )
     )
-  for (const section of Startup.allSections) {
+  for (const section of Agents.allSections) {
     const table = { ...tables.get(section.table), ...plant(section.fields) }
     const [secret] = Object.entries(section.fields).filter(([, field]) => field.secret)
     for (const [name, field] of Object.entries(section.fields)) {
@@ -339,8 +339,11 @@ describe("observability-agent config reference", () => {
     Effect.gen(function* () {
       const { exitCode, stdout } = yield* Process.run({ args: ["config", "reference"] })
       assert.strictEqual(exitCode, 0)
-      assert.strictEqual(stdout, ConfigurationPage.page())
-      for (const { table } of Startup.allSections) assert.include(stdout, `\n## \`[${table}]\`\n`)
+      assert.strictEqual(
+        stdout,
+        ConfigurationPage.page({ name: "observability-agent", agents: Agents.agents })
+      )
+      for (const { table } of Agents.allSections) assert.include(stdout, `\n## \`[${table}]\`\n`)
       assert.include(stdout, "### `[[databricks.workspaces]]`")
     })
   )
@@ -362,7 +365,7 @@ describe("observability-agent config reference", () => {
     Effect.gen(function* () {
       const args = ["config", "reference", "--format", "json-schema"]
       const whole = JSON.parse((yield* Process.run({ args })).stdout)
-      assert.deepStrictEqual(whole, Settings.jsonSchema(Startup.allSections))
+      assert.deepStrictEqual(whole, Settings.jsonSchema(Agents.allSections))
       assert.include(whole.properties.core.properties.observability_base_url, { deprecated: true })
       assert.include(whole.properties.databricks.properties.workspaces, { type: "array" })
       const one = JSON.parse((yield* Process.run({ args: [...args, "--section", "http"] })).stdout)

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url"
 import { Effect, Option } from "effect"
 import { NodeServices } from "@effect/platform-node"
 import * as Settings from "@observability-agents/toolkit/Settings"
+import * as Agents from "../src/Agents.ts"
 import * as Startup from "../src/Startup.ts"
 
 const root = fileURLToPath(new URL("../../../", import.meta.url))
@@ -21,7 +22,7 @@ const files = (folder: string): ReadonlyArray<string> =>
 const deployed = files("deploy")
 
 const variables = new Map(
-  Startup.allSections.flatMap((section) =>
+  Agents.allSections.flatMap((section) =>
     Object.entries(section.fields).flatMap(([name, field]) =>
       variablesOf(section, name, field).map((variable) => [variable, field] as const)
     )
@@ -71,7 +72,7 @@ const problems = (env: Readonly<Record<string, string>>, toml = "") =>
     yield* Effect.addFinalizer(() => Effect.sync(() => Fs.rmSync(folder, { recursive: true })))
     const file = Path.join(folder, "agent.toml")
     Fs.writeFileSync(file, toml)
-    const { problems, sources } = yield* Startup.read({ env, file })
+    const { problems, sources } = yield* Startup.read(Agents.agents, { env, file })
     return { problems, port: Option.getOrUndefined(Settings.value(sources, StatusSettings, "port")) }
   }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 
@@ -99,7 +100,7 @@ describe("the files for operation", () => {
       }
     }
     const configuration = read("deploy/kubernetes/configuration.yaml")
-    for (const section of Startup.allSections) {
+    for (const section of Agents.allSections) {
       for (const [name, field] of Object.entries(section.fields)) {
         if (field.secret) assert.notMatch(configuration, new RegExp(`^\\s*${keyOf(name, field)}\\s*=`, "m"))
       }

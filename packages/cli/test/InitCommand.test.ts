@@ -4,6 +4,7 @@ import * as CredentialsSections from "@observability-agents/toolkit/CredentialsS
 import { keyOf } from "@observability-agents/toolkit/SettingsSection"
 import { type Cause, Effect, FileSystem, Option, Queue, Result, type Scope, Terminal } from "effect"
 import * as Toml from "effect/encoding/Toml"
+import * as Agents from "../src/Agents.ts"
 import { agents } from "../src/Agents.ts"
 import * as InitFile from "../src/InitFile.ts"
 import * as Startup from "../src/Startup.ts"
@@ -70,7 +71,10 @@ describe("observability-agent init", () => {
         assert.include(stdout, "export DK_OBSERVABILITY_SERVICE_ACCOUNT_KEY=…")
         assert.include(stdout, `export ${secret}=…`)
         assert.include(stdout, `observability-agent check --config ${file}`)
-        const { agent, problems } = yield* Startup.read({ env: { ...SECRETS, [secret]: "secret" }, file })
+        const { agent, problems } = yield* Startup.read(Agents.agents, {
+          env: { ...SECRETS, [secret]: "secret" },
+          file
+        })
         assert.deepStrictEqual(problems, [])
         assert.strictEqual(agent?.type, "databricks")
       })
@@ -103,7 +107,7 @@ describe("observability-agent init", () => {
       assert.strictEqual(exitCode, 0)
       assert.notInclude(stdout, "export")
       assert.include(stdout, "observability-agent top")
-      const { problems } = yield* Startup.read({ env: {}, file })
+      const { problems } = yield* Startup.read(Agents.agents, { env: {}, file })
       assert.deepStrictEqual(problems, [])
       const written = Result.getOrThrow(Toml.parse(yield* fs.readFileString(file)))
       assert.deepNestedInclude(written, {
@@ -214,7 +218,7 @@ describe("observability-agent init on a terminal", () => {
         service
       )
       assert.strictEqual(exitCode, 0)
-      const { problems } = yield* Startup.read({ env: {}, file })
+      const { problems } = yield* Startup.read(Agents.agents, { env: {}, file })
       assert.deepStrictEqual(problems, [])
       const content = yield* fs.readFileString(file)
       for (const secret of ["the-typed-key", "the-typed-token"]) {
@@ -252,7 +256,7 @@ describe("the file that init writes", () => {
 
   it("shows of every setting a value that the setting takes: uncommented, it is valid", () => {
     for (const section of sections) {
-      const text = InitFile.render(["Head."], [{ section }], new Map())
+      const text = InitFile.render("observability-agent", ["Head."], [{ section }], new Map())
       for (const [name, field] of Object.entries(section.fields)) {
         const key = keyOf(name, field)
         const line = text.split("\n").find((line) => line.startsWith(`# ${key} = `))
@@ -270,7 +274,7 @@ describe("the file that init writes", () => {
 
   it("has no line that is too long for a terminal, but for values", () => {
     for (const section of sections) {
-      const text = InitFile.render(["Head."], [{ section }], new Map())
+      const text = InitFile.render("observability-agent", ["Head."], [{ section }], new Map())
       for (const line of text.split("\n")) if (!line.includes(" = ")) assert.isAtMost(line.length, 98, line)
     }
   })

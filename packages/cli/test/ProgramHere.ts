@@ -1,14 +1,18 @@
 /** Runs the program inside the test: its commands as they are, on a made-up environment, network and terminal. */
 import { NodeServices } from "@effect/platform-node"
+import type * as Agent from "@observability-agents/core/Agent"
 import { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
 import { Cause, Effect, Exit, Layer } from "effect"
 import { CliConfig, Command, GlobalFlag } from "effect/cli"
 import { HttpClient } from "effect/http"
 import { TestConsole } from "effect/testing"
+import * as Agents from "../src/Agents.ts"
 import * as ExitCode from "../src/ExitCode.ts"
 import * as Program from "../src/Program.ts"
 
 export interface Given {
+  /** Those of the program unless given. */
+  readonly agents?: ReadonlyArray<Agent.Agent<unknown>>
   readonly args: ReadonlyArray<string>
   readonly env?: Readonly<Record<string, string>>
   /** What answers all requests. */
@@ -23,6 +27,9 @@ const nobody = HttpClient.make(() => Effect.die(new Error("This test has no netw
 /** Runs it to its end, and gives what a process would have left. Further services, such as a terminal, may be provided. */
 export const run = Effect.fnUntraced(function* (given: Given) {
   const program = Program.make({
+    name: "observability-agent",
+    agents: given.agents ?? Agents.agents,
+    demo: true,
     version: "0.0.0-test",
     env: given.env ?? {},
     terminal: given.terminal ?? false,

@@ -1,6 +1,7 @@
 /** The Handle to the press as a script: what a test says is what the agent hears, without a socket. */
 import { DateTime, Effect, Layer, Queue } from "effect"
-import { Press, PressError } from "../../src/Press.ts"
+import { Press } from "../../src/Press.ts"
+import { PressError } from "../../src/PressError.ts"
 import type * as Run from "../../src/Run.ts"
 
 /** Makes one. */

@@ -3,7 +3,7 @@ import type * as DatabricksAuth from "@observability-agents/agent-databricks/Dat
 import * as Settings from "@observability-agents/toolkit/Settings"
 import { Effect } from "effect"
 import * as Http from "node:http"
-import * as Startup from "../../src/Startup.ts"
+import * as Agents from "../../src/Agents.ts"
 import * as Canary from "./Canary.ts"
 import * as Mirror from "./Mirror.ts"
 import * as Outputs from "./Outputs.ts"
@@ -11,7 +11,7 @@ import * as Plants from "./Plants.ts"
 import * as Program from "./Program.ts"
 import * as World from "./World.ts"
 
-const secrets = Plants.secretSettings(Startup.allSections)
+const secrets = Plants.secretSettings(Agents.allSections)
 const alone = secrets.filter(({ list }) => list === undefined)
 const inWorkspaces = secrets.filter(({ list, table }) => table === "databricks" && list === "workspaces")
 
@@ -109,7 +109,7 @@ describe("the canaries", () => {
       description: "",
       fields: { pin: Settings.secret({ description: "" }) }
     })
-    const settings = Plants.secretSettings([...Startup.allSections, isNew])
+    const settings = Plants.secretSettings([...Agents.allSections, isNew])
     assert.include(
       settings.map(({ id }) => id),
       "[new] pin"

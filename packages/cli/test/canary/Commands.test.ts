@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as DatabricksAuth from "@observability-agents/agent-databricks/DatabricksAuth"
 import { Effect } from "effect"
-import * as Startup from "../../src/Startup.ts"
+import * as Agents from "../../src/Agents.ts"
 import * as Canary from "./Canary.ts"
 import type * as Mirror from "./Mirror.ts"
 import * as Outputs from "./Outputs.ts"
@@ -9,7 +9,7 @@ import * as Plants from "./Plants.ts"
 import * as Program from "./Program.ts"
 import * as World from "./World.ts"
 
-const alone = Plants.secretSettings(Startup.allSections).filter(({ list }) => list === undefined)
+const alone = Plants.secretSettings(Agents.allSections).filter(({ list }) => list === undefined)
 
 const KINDS = ["api_token", "username_password", "azure_spn", "azure_basic_oauth", "oauth"] as const
 
