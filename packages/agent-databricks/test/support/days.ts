@@ -53,7 +53,7 @@ export const agent = (
 export const simulation = (
   jobs: ReadonlyArray<Expected.NamedJob>,
   databricks: Readonly<Record<string, unknown>>,
-  options: { readonly autoStart?: boolean; readonly seed?: string } = {}
+  options: { readonly autoStart?: boolean } = {}
 ) =>
   Simulation.layer(DatabricksAgent.agent, {
     ...options,
