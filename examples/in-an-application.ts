@@ -18,7 +18,7 @@ import * as Event from "@observability-agents/toolkit/Event"
 import * as LoadedSecrets from "@observability-agents/toolkit/LoadedSecrets"
 import * as Logging from "@observability-agents/toolkit/Logging"
 import * as NodeHttp from "@observability-agents/toolkit/NodeHttp"
-import { Config, Console, DateTime, Effect, Layer, Schema } from "effect"
+import { Cause, Config, Console, DateTime, Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { createServer } from "node:http"
 
@@ -44,8 +44,9 @@ const Routes = HttpRouter.use(
         runs: [],
         forget: [],
         // Who reports a load twice, because no answer came, has it told once: the identities are the same.
+        // As JSON, so that no two loads have the same, whatever their names have in them.
         entries: events.map((event, index) => ({
-          id: `load ${name} ${run} ${index}`,
+          id: JSON.stringify(["load", name, run, index]),
           lane: Event.lane(event),
           event
         }))
@@ -112,7 +113,12 @@ const program = Effect.gen(function* () {
 })
 
 program.pipe(
-  Effect.tapError((error) => Console.error(error instanceof Error ? error.message : String(error))),
+  Effect.tapCause((cause) => {
+    if (Cause.hasInterruptsOnly(cause)) return Effect.void
+    const error = Cause.squash(cause)
+    // Some say nothing by themselves, as where another program listens on the port: what is behind them does.
+    return Console.error(error instanceof Error && error.message !== "" ? error.message : Cause.pretty(cause))
+  }),
   Effect.provide(Layer.merge(NodeServices.layer, Supervisor.layer)),
   NodeRuntime.runMain({
     disableErrorReporting: true,

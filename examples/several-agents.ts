@@ -17,7 +17,7 @@ import * as KnownSecrets from "@observability-agents/toolkit/KnownSecrets"
 import * as LoadedSecrets from "@observability-agents/toolkit/LoadedSecrets"
 import * as Logging from "@observability-agents/toolkit/Logging"
 import * as NodeHttp from "@observability-agents/toolkit/NodeHttp"
-import { Console, Effect, Layer, Metric } from "effect"
+import { Console, Data, Effect, Layer, Metric, Runtime } from "effect"
 import { parseArgs } from "node:util"
 
 const version = "1.0.0"
@@ -48,11 +48,27 @@ const run = ({ agent, settings }: Startup.Startup) =>
     )
   }).pipe(Effect.provide(settings))
 
+class Usage extends Data.TaggedError("Usage")<{ readonly message: string }> {
+  override readonly [Runtime.errorExitCode] = 64
+}
+
+const commandLine = Effect.try({
+  try: () => {
+    const given = parseArgs({
+      allowPositionals: true,
+      options: { apart: { type: "boolean", default: false } }
+    })
+    if (given.positionals.length === 0) throw new Error("No settings file is named.")
+    return given
+  },
+  catch: (error) =>
+    new Usage({
+      message: `${error instanceof Error ? error.message : String(error)}\nUsage: several-agents.ts [--apart] FILE…`
+    })
+}).pipe(Effect.tapError(({ message }) => Console.error(message)))
+
 const program = Effect.gen(function* () {
-  const { positionals: files, values } = parseArgs({
-    allowPositionals: true,
-    options: { apart: { type: "boolean", default: false } }
-  })
+  const { positionals: files, values } = yield* commandLine
   // All files are read before any agent starts: who mistyped one learns of it at once, and of all mistakes.
   const started = yield* Effect.mapError(Effect.validate(files, read), ([first]) => first)
   const secrets = KnownSecrets.make()
@@ -79,7 +95,7 @@ program.pipe(
   NodeRuntime.runMain({
     // What went wrong has been printed.
     disableErrorReporting: true,
-    // 0 for a stop by SIGTERM, 78 for settings, 74 for a state file, 70 for what nobody foresaw.
+    // 0 for a stop by SIGTERM, 64 for wrong usage, 78 for settings, 74 for a state file, 70 for what nobody foresaw.
     teardown: (exit, onExit) => onExit(ExitCode.of(exit, "SIGTERM"))
   })
 )

@@ -5,7 +5,7 @@
  * The sources are read as they are. TypeDoc takes the first comment of a file for the module's only where a tag says so;
  * as the house style puts that comment into every file, the tag is put in on the way.
  */
-import { rmSync } from "node:fs"
+import { existsSync, readdirSync, rmSync } from "node:fs"
 import { join, relative, resolve } from "node:path"
 import {
   Application,
@@ -26,6 +26,13 @@ const root = resolve(import.meta.dirname, "../..")
 // TypeDoc names modules and pages by their paths from here on.
 const base = root
 const out = resolve(root, process.argv[2] ?? "site")
+// The folder is emptied before it is written: nothing that somebody named by mistake is to be lost.
+if (existsSync(out) && readdirSync(out).length > 0 && !existsSync(join(out, "assets", "navigation.js"))) {
+  process.stderr.write(
+    `${out}: is a folder with something else than an API reference in it. Name a new one, or an empty one.\n`
+  )
+  process.exit(1)
+}
 const { packages, problems } = Sources.packages(root)
 const modules = packages.flatMap(({ modules }) => modules)
 const byFile = new Map(modules.map((module) => [module.file, module]))
@@ -117,9 +124,6 @@ app.converter.on(Converter.EVENT_CREATE_DOCUMENT, (_context, document: DocumentR
 app.converter.on(
   Converter.EVENT_RESOLVE_BEGIN,
   (context) => {
-    const [start] = context.project.readme ?? []
-    // The title stands above it already.
-    if (start !== undefined) start.text = start.text.replace(/^\s*# .+\n/, "")
     for (const reflection of context.project.getReflectionsByKind(ReflectionKind.Module)) {
       const module = modules.find(({ name }) => name === reflection.name)
       if (module !== undefined)
@@ -133,6 +137,9 @@ app.converter.on(
 
 const project = await app.convert()
 if (project === undefined) process.exit(1)
+const [start] = project.readme ?? []
+// The title stands above it already.
+if (start !== undefined) start.text = start.text.replace(/^\s*# .+\n/, "")
 app.validate(project)
 problems.push(...Documented.problems(project))
 for (const problem of problems) process.stderr.write(`${problem}\n`)

@@ -97,7 +97,12 @@ const story = Effect.fnUntraced(function* (screen: Screen, options: Options) {
   const settings = ConfigProvider.layer(
     ConfigProvider.fromUnknown(
       SettingsFixture.tables(server, {
-        core: { agent_type: DatabricksAgent.agent.type, agent_key: "demo" },
+        core: {
+          agent_type: DatabricksAgent.agent.type,
+          agent_key: "demo",
+          // On a busy machine minutes of the story pass before the agent has started, and with them the end of a short run.
+          start_from: new Date(STARTS_AT).toISOString()
+        },
         observability: { read_timeout: 600, connection_timeout: 600, pool_timeout: 600 },
         http: { read_timeout: 600, connection_timeout: 600, pool_timeout: 600 },
         databricks: { host },

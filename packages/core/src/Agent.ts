@@ -169,7 +169,9 @@ export interface Options<out E = never> {
  * `Unrecoverable` with exit code 74 where the state file cannot be used.
  *
  * Agents that are built together share nothing: each has the settings, the Outbox, the Health and the connection that it was
- * provided with.
+ * provided with. For several parts of an application to have one agent in common, it is provided with its settings first:
+ * `Layer.provide(Agent.layer(agent, options), settings)`, kept in a constant, is built once; without, each part has an agent of
+ * its own.
  */
 export const layer = <E, E2 = never>(
   agent: Agent<E>,

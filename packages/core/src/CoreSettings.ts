@@ -183,7 +183,7 @@ export const CoreSettings = Settings.section("core", {
     }),
     historyRetention: Settings.seconds({
       description:
-        "How long it is remembered what the tool said of a run and what was delivered, for `observability-agent explain`.",
+        "How long it is remembered what the tool said of a run and what was delivered, for the command `explain`.",
       default: 86_400,
       min: 0
     }),

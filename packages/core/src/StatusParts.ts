@@ -141,7 +141,7 @@ ${plot("Waiting", waiting, Words.count)}
     deadLetters.length === 0
       ? empty("None: the server accepted everything that was sent.")
       : table(
-          markup`The newest ${deadLetters.length} of ${Words.count(outbox.deadLetters)}. <code>observability-agent dead-letters</code> shows, repeats and drops them.`,
+          markup`The newest ${deadLetters.length} of ${Words.count(outbox.deadLetters)}. The command <code>dead-letters</code> shows, repeats and drops them.`,
           ["Event", "Of", "Why", "Time", "#No."],
           deadLetters.map(({ at: buried, event, number, reason, words }) => [
             event.title,

@@ -193,7 +193,7 @@ const install = Effect.fnUntraced(function* (folder: string) {
 
 const farewell = (folder: string, isInstalled: boolean): string => {
   const steps = [
-    ...(folder === "" ? [] : [[`cd ${/^[\w./@~-]+$/.test(folder) ? folder : JSON.stringify(folder)}`, ""]]),
+    ...(folder === "" ? [] : [[`cd ${/^[\w./@-]+$/.test(folder) ? folder : JSON.stringify(folder)}`, ""]]),
     ...(isInstalled ? [] : [["npm install", ""]]),
     ["npm test", "in virtual time, with faults on both sides"],
     ["npm run demo", "see it run, without an account"],

@@ -30,7 +30,7 @@ export const refuseFull = Effect.fn("Folder.refuseFull")(function* (
   if (found.length === 0) return
   const shown = found.slice(0, 5).join(", ")
   return yield* new FolderUnusable({
-    message: `${folder} is not empty, and was not changed. There is: ${shown}${found.length > 5 ? `, and ${found.length - 5} more` : ""}. Choose another folder with --directory.`
+    message: `${folder} is not empty, and was not changed. There is: ${shown}${found.length > 5 ? `, and ${found.length - 5} more` : ""}. Choose another name, or another folder with --directory.`
   })
 })
 

@@ -4,9 +4,11 @@
  */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
 import * as Prompt from "effect/cli/Prompt"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
+import * as Terminal from "effect/Terminal"
 import { type CreateFailed, orUsage, usage } from "./CreateFailed.ts"
 import * as Folder from "./Folder.ts"
 import * as Names from "./Names.ts"
@@ -65,17 +67,29 @@ export const ask = Effect.fnUntraced(function* (
   }
   const isAsking = given.isAsking && !given.isWilling
 
+  // What is a path says where the folder is; its last part is the name.
+  const folderOf = (name: string) =>
+    path.resolve(given.directory ?? (isPath(name) ? name : Names.folderOf(name)))
+  const fs = yield* FileSystem.FileSystem
+  const refuseFull = (name: string) =>
+    Folder.refuseFull(folderOf(name)).pipe(
+      Effect.mapError(({ message }) => message),
+      Effect.provideService(FileSystem.FileSystem, fs)
+    )
+
   const name =
     given.name ??
     given.directory ??
-    (yield* text({
-      message: "What is the agent to be called? It becomes the folder and the package.",
-      check: (name) => Result.map(Names.checkPackage(nameOf(path, name)), () => name)
-    }))
-  // What is a path says where the folder is; its last part is the name.
-  const folder = path.resolve(given.directory ?? (isPath(name) ? name : Names.folderOf(name)))
+    (yield* text(
+      {
+        message: "What is the agent to be called? It becomes the folder and the package.",
+        check: (name) => Result.map(Names.checkPackage(nameOf(path, name)), () => name)
+      },
+      refuseFull
+    ))
+  const folder = folderOf(name)
   // Before anything else is asked in vain.
-  yield* Effect.mapError(Folder.refuseFull(folder), ({ message }) => usage(message))
+  yield* Effect.mapError(refuseFull(name), usage)
   const packageName = yield* orUsage(Names.checkPackage(given.package ?? nameOf(path, name)))
 
   const suggested = Names.toolOf(packageName)
@@ -104,12 +118,15 @@ export const ask = Effect.fnUntraced(function* (
     default: exampleUrl(tool),
     check: checkUrl
   })
+  const checkType = (type: string) =>
+    Result.flatMap(Names.checkType(type), () => Template.checkType(given.templates[kind], type))
+  const own = Names.typeOf(tool)
   const type = yield* settle(given.type, isAsking, {
     flag: "--type",
     message: "What is it called in settings, as agent_type and as a table?",
-    default: Names.typeOf(tool),
-    check: (type) =>
-      Result.flatMap(Names.checkType(type), () => Template.checkType(given.templates[kind], type))
+    // The tool's own name may be taken, too long, or have no letter that a setting can have.
+    default: [own, `my_${own}`].find((type) => Result.isSuccess(checkType(type))) ?? "my_tool",
+    check: checkType
   })
   const confirm = (said: boolean | undefined, message: string) =>
     said !== undefined
@@ -128,11 +145,15 @@ export const checkUrl = (text: string): Result.Result<string, string> => {
   if (url === undefined) {
     return Result.fail(`That is no address: expected one such as https://my-tool.example.com/api`)
   }
-  return url.username === "" && url.password === ""
-    ? Result.succeed(text)
-    : Result.fail(
-        "The address must not hold a user or a password: secrets do not belong into a settings file"
-      )
+  if (url.username !== "" || url.password !== "") {
+    return Result.fail(
+      "The address must not hold a user or a password: secrets do not belong into a settings file"
+    )
+  }
+  // As the settings have it, which the address is for.
+  return /[?#]/.test(text)
+    ? Result.fail("The address must end before any ? or #: what follows it is for each request to say")
+    : Result.succeed(text)
 }
 
 // ---- private parts
@@ -168,7 +189,10 @@ const settle = (
         )
       )
 
-const text = (question: Question): Effect.Effect<string, never, Prompt.Environment> =>
+const text = (
+  question: Question,
+  refuse: (text: string) => Effect.Effect<void, string> = () => Effect.void
+): Effect.Effect<string, never, Prompt.Environment> =>
   quit(
     Prompt.String({
       // A default of the Prompt's own would have to be deleted by who wants another.
@@ -177,11 +201,18 @@ const text = (question: Question): Effect.Effect<string, never, Prompt.Environme
           ? question.message
           : `${question.message} (Enter: ${question.default})`,
       validate: (value) =>
-        Effect.fromResult(question.check(value.trim() === "" ? (question.default ?? "") : value.trim()))
+        Effect.fromResult(question.check(value.trim() === "" ? (question.default ?? "") : value.trim())).pipe(
+          Effect.tap(refuse)
+        )
     })
   )
 
 const quit = <A>(prompt: Prompt.Prompt<A>): Effect.Effect<A, never, Prompt.Environment> =>
   Effect.catchTag(prompt, "QuitError", () =>
-    Effect.andThen(Console.error("\nNothing was written."), Effect.interrupt)
+    Effect.gen(function* () {
+      // Erases what is below the question, where a mistake may still be shown.
+      yield* Effect.orDie((yield* Terminal.Terminal).display("\u001B[J"))
+      yield* Console.error("\nNothing was written.")
+      return yield* Effect.interrupt
+    })
   )

@@ -1,5 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Cause, Effect, FileSystem, Option, PlatformError, Queue, type Scope, Terminal } from "effect"
+import {
+  type Cause,
+  Effect,
+  FileSystem,
+  Option,
+  Path,
+  PlatformError,
+  Queue,
+  type Scope,
+  Terminal
+} from "effect"
 import * as Here from "./GeneratorHere.ts"
 
 const live = <E>(
@@ -133,6 +143,41 @@ describe("npm create @observability-agents/agent", () => {
     )
   }
 
+  for (const [tool, type] of [
+    ["Azure Data Factory", "my_azure_data_factory"],
+    ["2Fast", "my_2fast"],
+    ["Run", "my_run"],
+    ["東京", "my_tool"]
+  ] as const) {
+    live(
+      `takes another type by default where ${tool} leads to one that cannot be used`,
+      Effect.gen(function* () {
+        const { directory, fs, inFolder } = yield* ground
+        const { exitCode } = yield* inFolder("my-lab", "--tool", tool, "--yes", "--no-git")
+        assert.strictEqual(exitCode, 0)
+        assert.include(yield* fs.readFileString(`${directory}/new/agent.toml`), `agent_type = "${type}"`)
+      })
+    )
+  }
+
+  live(
+    "says how to go into a folder that a shell would take for somebody's home",
+    Effect.gen(function* () {
+      const { directory } = yield* ground
+      const path = yield* Path.Path
+      const folder = `${directory}/~x`
+      const { stdout } = yield* Here.run([
+        "my-tool",
+        "--directory",
+        folder,
+        "--yes",
+        "--no-git",
+        "--no-install"
+      ])
+      assert.include(stdout, `cd "${path.relative("", folder)}"`)
+    })
+  )
+
   for (const step of ["writeFileString", "rename"] as const) {
     live(
       `leaves nothing behind where a file cannot be written (${step})`,
@@ -219,16 +264,38 @@ describe("npm create @observability-agents/agent on a terminal", () => {
   )
 
   live(
+    "asks again for the name where its folder has something in it",
+    Effect.gen(function* () {
+      const { directory, fs } = yield* ground
+      yield* fs.makeDirectory(`${directory}/taken`)
+      yield* fs.writeFileString(`${directory}/taken/mine`, "mine")
+      // After the mistake, what was typed is still there.
+      const { service, shown } = yield* person([`${directory}/taken`, "-not", "", 0, "", "", "n", "n"])
+      const { exitCode } = yield* Effect.provideService(
+        Here.run([], { interactive: true }),
+        Terminal.Terminal,
+        service
+      )
+      assert.strictEqual(exitCode, 0)
+      assert.include(shown.join("").replaceAll(/\s+/g, " "), "There is: mine.")
+      assert.deepStrictEqual(yield* fs.readDirectory(`${directory}/taken`), ["mine"])
+      assert.isTrue(yield* fs.exists(`${directory}/taken-not/package.json`))
+    })
+  )
+
+  live(
     "writes nothing when it is broken off",
     Effect.gen(function* () {
       const { directory, fs } = yield* ground
-      const { service } = yield* person([`${directory}/agent-airlift`, "Airlift"])
+      const { service, shown } = yield* person([`${directory}/agent-airlift`, "Airlift"])
       const { interrupted } = yield* Effect.provideService(
         Here.run([], { interactive: true }),
         Terminal.Terminal,
         service
       )
       assert.isTrue(interrupted)
+      // A mistake that is still shown would stand in the line of the last words.
+      assert.strictEqual(shown.at(-1), "\u001B[J")
       assert.deepStrictEqual(yield* fs.readDirectory(directory), [])
     })
   )

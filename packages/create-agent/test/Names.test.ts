@@ -69,7 +69,7 @@ describe("the names of an agent", () => {
   })
 
   it("of an address are those without secrets and without what would end the text", () => {
-    taken(checkUrl, "https://my-tool.example.com", "http://127.0.0.1:4010/api?x=1")
+    taken(checkUrl, "https://my-tool.example.com", "http://127.0.0.1:4010/api")
     refused(
       checkUrl,
       "",
@@ -77,7 +77,11 @@ describe("the names of an agent", () => {
       "ftp://x.y",
       'https://x.y/"',
       "https://a:b@x.y",
-      "https://x y"
+      "https://x y",
+      // The settings of the agent refuse these.
+      "https://x.y/api?page=1",
+      "https://x.y/api?",
+      "https://x.y/#runs"
     )
   })
 })

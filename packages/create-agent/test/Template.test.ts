@@ -35,6 +35,8 @@ describe("the template", () => {
         assert.include(files.get("src/NightPressAgent.ts"), 'type: "night_press"')
         assert.include(files.get("src/NightPress.ts"), '"@acme/agent-night-press/NightPress"')
         assert.include(files.get("README.md"), "# @acme/agent-night-press")
+        // Hours of virtual time may need more than the five seconds that Vitest gives a test.
+        assert.include(files.get("vitest.config.ts"), "testTimeout: 60_000")
       }).pipe(Effect.provide(NodeServices.layer))
     )
 

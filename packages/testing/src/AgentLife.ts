@@ -16,16 +16,17 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientError from "effect/http/HttpClientError"
-import type * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import * as References from "effect/References"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import * as AgentFixture from "./AgentFixture.ts"
-import { FakeObservability } from "./FakeObservability.ts"
+import { type Accepted, FakeObservability } from "./FakeObservability.ts"
 import type * as SettingsFixture from "./SettingsFixture.ts"
 import type * as TestNetwork from "./TestNetwork.ts"
 import * as Witness from "./AgentWitness.ts"
@@ -102,8 +103,13 @@ export const begin = Effect.fnUntraced(function* <E>(
   }
 
   const watched = (actor: "tool" | "server", client: HttpClient.HttpClient): HttpClient.HttpClient =>
-    HttpClient.make((request, url) =>
-      Effect.suspend(() => {
+    // Not by `make`: the fakes were made so, and a second time the same span and controller would be made for each request.
+    HttpClient.makeWith<HttpClientError.HttpClientError, never, HttpClientError.HttpClientError, never>(
+      Effect.flatMap((request) => {
+        const found = HttpClientRequest.toUrl(request)
+        // It says what is wrong with it.
+        if (Option.isNone(found)) return client.execute(request)
+        const url = found.value
         const sent = request.body._tag === "Uint8Array" ? new TextDecoder().decode(request.body.body) : ""
         const title =
           actor === "server" ? brief(url, sent) : `${request.method} ${url.host}${url.pathname}${url.search}`
@@ -116,15 +122,23 @@ export const begin = Effect.fnUntraced(function* <E>(
           // What the fakes fork is none of the agent's.
           Effect.provideService(Metric.FiberRuntimeMetrics, undefined),
           Effect.onExit((exit) =>
-            Effect.sync(() => {
+            Effect.suspend(() => {
               const isTaken = state.isAlive && Exit.isSuccess(exit) && exit.value.status < 300
               const key = `${url.pathname} ${sent}`
               const isRefused = Exit.isSuccess(exit) && REFUSALS.includes(exit.value.status)
               if (actor === "tool") witness.asked.push({ began, ended: witness.now() })
               if (isEvent && isTaken) state.unacknowledged = key
               if (isEvent && !isTaken && !isRefused) Witness.allowRepeat(witness, key)
-              if (!state.isAlive) return
-              if (isEvent || actor === "tool" || !isTaken) witness.see(actor, `${title} → ${answer(exit)}`)
+              if (state.isAlive && (isEvent || actor === "tool" || !isTaken)) {
+                witness.see(actor, `${title} → ${answer(exit)}`)
+              }
+              // Now it knows that the server has it: of the attempts before, only those that were accepted are repeats.
+              const allowed = isEvent && isTaken ? witness.mayRepeat.get(key) : undefined
+              if (allowed === undefined) return Effect.void
+              return Effect.map(server.accepted, (all) => {
+                const isIt = ({ body, path }: Accepted) => body === sent && url.pathname.endsWith(`/${path}`)
+                witness.mayRepeat.set(key, Math.min(allowed, Math.max(0, all.filter(isIt).length - 1)))
+              })
             })
           ),
           Effect.filterOrElse(
@@ -132,7 +146,8 @@ export const begin = Effect.fnUntraced(function* <E>(
             () => unreachable(request)
           )
         )
-      })
+      }),
+      Effect.succeed
     )
 
   const disturbed = Context.getOrUndefined(around, OutboxFault)

@@ -2,12 +2,14 @@
  * How the conformance suite of agents recognises a secret that was given away: as it is, and in the ways that URLs, JSON and
  * headers write it. And the tracer by which it reads spans.
  */
+import * as Secrecy from "@observability-agents/toolkit/Secrecy"
 import * as Cause from "effect/Cause"
 import type * as Exit from "effect/Exit"
 import * as Formatter from "effect/Formatter"
 import * as Metric from "effect/Metric"
 import type * as Context from "effect/Context"
 import * as Tracer from "effect/Tracer"
+import * as Timeline from "./Timeline.ts"
 
 /** Takes what the agent gave away, and where: `the log`, `a span`. */
 export type Look = (where: string, text: string) => void
@@ -17,13 +19,13 @@ export type Look = (where: string, text: string) => void
  * might turn up by chance.
  */
 export const finder = (secrets: ReadonlyArray<string>): ((text: string) => boolean) => {
-  const forms = [...new Set(secrets.filter((secret) => secret !== "").flatMap(formsOf))]
-  return (text) => forms.some((form) => text.includes(form))
+  const hide = Secrecy.masker(secrets, LONG_ENOUGH)
+  const short = secrets.filter((secret) => secret !== "" && secret.length < LONG_ENOUGH)
+  return (text) => hide(text) !== text || short.some((secret) => text.includes(secret))
 }
 
 /** The text with `***` in place of each of these secrets. */
-export const masked = (secrets: ReadonlyArray<string>, text: string): string =>
-  secrets.filter((secret) => secret !== "").reduce((masked, secret) => masked.replaceAll(secret, "***"), text)
+export const masked = (secrets: ReadonlyArray<string>, text: string): string => Timeline.mask(text, secrets)
 
 /** A tracer that collects nothing but shows the names, attributes, events and failures of all spans to `look`. */
 export const tracer = (look: Look): Tracer.Tracer =>
@@ -77,20 +79,5 @@ class SeenSpan extends Tracer.NativeSpan {
 }
 
 const written = (value: unknown): string => (typeof value === "string" ? value : Formatter.format(value))
-
-const formsOf = (secret: string): ReadonlyArray<string> => {
-  if (secret.length < LONG_ENOUGH) return [secret]
-  const bytes = new TextEncoder().encode(secret)
-  return [
-    secret,
-    encodeURIComponent(secret),
-    JSON.stringify(secret).slice(1, -1),
-    // What stands before it, as the name before a password, shifts the digits.
-    ...[0, 1, 2].map((shift) => {
-      const encoded = Buffer.concat([Buffer.alloc(shift), bytes]).toString("base64")
-      return encoded.slice(Math.ceil((shift * 8) / 6), Math.floor(((shift + bytes.length) * 8) / 6))
-    })
-  ]
-}
 
 const LONG_ENOUGH = 8

@@ -90,7 +90,16 @@ const told = Effect.fnUntraced(function* <E, S extends Scenario>(
   const atFirst = lives.now()?.fibers().length ?? 0
   const began = witness.now()
   witness.see("suite", "begins the scenario")
-  yield* scenario.play
+  if (!(yield* endsAtOnce(scenario.play))) {
+    yield* lives.stop
+    return {
+      findings: [
+        `scenario waits: \`play\` had not ended after ${IMPATIENCE} seconds. Time stands until it has, so what waits there waits for ever: let the fake show each thing at its moment by the Clock`
+      ],
+      timeline: witness.timeline,
+      steps: []
+    }
+  }
   const refused = yield* refuse(trouble, world)
   const { blows, failed, toolFailed } = yield* blowsOf(trouble, world, witness, lives, lasts)
 
@@ -157,6 +166,16 @@ const told = Effect.fnUntraced(function* <E, S extends Scenario>(
     steps: lives.steps(failed)
   }
 })
+
+/** Real seconds that an Effect may take which takes no virtual time. */
+const IMPATIENCE = 3
+
+/** Whether it ended before somebody who watches lost patience; it is interrupted then. */
+const endsAtOnce = (effect: Effect.Effect<void>): Effect.Effect<boolean> =>
+  Effect.raceFirst(
+    Effect.as(effect, true),
+    Effect.as(Clock.Clock.defaultValue().sleep(Duration.seconds(IMPATIENCE)), false)
+  )
 
 /** Without the failures of a network that there is not; nothing, where nothing else was to fail. */
 const possible = <S extends Scenario>(trouble: Trouble<S>, { hosts }: Scenario): Trouble<S> | undefined => {

@@ -78,7 +78,7 @@ export const logger = (witness: Witness, isAlive: () => boolean): Logger.Logger<
     if (logLevel !== "Warn" && logLevel !== "Error" && logLevel !== "Fatal") return
     const sentence = Array.isArray(message) ? message.map(String).join(" ") : String(message)
     const part = partOf(fiber.context)
-    const why = cause === "" ? "" : `: ${cause.split("\n")[0]}`
+    const why = cause === "" ? "" : `: ${witness.timeline.mask(cause).split("\n")[0]}`
     witness.see("log", `${logLevel.toUpperCase()} ${part === undefined ? "" : `${part}: `}${sentence}${why}`)
   })
 

@@ -114,7 +114,13 @@ export const make = (options: Options = {}): Scrubber => {
   }
 
   const json = (value: unknown, secret: boolean): unknown => {
-    if (typeof value === "string") return secret ? taken(value) : (inner(value) ?? text(value))
+    if (typeof value === "string") {
+      if (!secret) return inner(value) ?? unprotected(value, text(value))
+      const digits = Tape.digitsOf(value)
+      if (digits === undefined) return taken(value)
+      learn(digits)
+      return 0
+    }
     if (Array.isArray(value)) return value.map((one) => json(one, secret))
     if (typeof value !== "object" || value === null) return value
     return Object.fromEntries(
@@ -210,9 +216,15 @@ const remasked = <A extends { readonly body?: Tape.Body }>(message: A, hide: (te
   return shown as A
 }
 
+/** What was changed in a large number, and is none any more, is a text like any other. */
+const unprotected = (before: string, after: string): string =>
+  before === after || Tape.digitsOf(before) === undefined || Tape.digitsOf(after) !== undefined
+    ? after
+    : after.slice(1)
+
 /** Every text in a value, and every name, changed. */
 const each = (value: unknown, change: (text: string) => string): unknown => {
-  if (typeof value === "string") return change(value)
+  if (typeof value === "string") return unprotected(value, change(value))
   if (Array.isArray(value)) return value.map((one) => each(one, change))
   if (typeof value !== "object" || value === null) return value
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [change(name), each(one, change)]))

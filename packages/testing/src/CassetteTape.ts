@@ -202,6 +202,10 @@ export const protect = (json: string): string =>
 /** Undoes {@link protect} in what `JSON.stringify` wrote. */
 export const restore = (json: string): string => json.replaceAll(/"\\u0000(-?\d[\d.eE+-]*)"/g, "$1")
 
+/** The digits of a number that {@link protect} has made a text; `undefined` for other texts. */
+export const digitsOf = (text: string): string | undefined =>
+  text.startsWith("\0") && /^-?\d[\d.eE+-]*$/.test(text.slice(1)) ? text.slice(1) : undefined
+
 // ---- private
 
 const COLUMNS = 80

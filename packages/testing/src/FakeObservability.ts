@@ -182,7 +182,9 @@ export const make = Effect.fnUntraced(function* (
   const heartbeats: Array<AcceptedHeartbeat> = []
   const acceptedCount = yield* SubscriptionRef.make(0)
   const agents = yield* Ref.make<ReadonlyMap<string, Heartbeat>>(new Map())
-  const script = yield* FaultScript.make<ServerFault.ServerFault, Received>({ seed: "fake server" })
+  const script = yield* FaultScript.make<ServerFault.ServerFault, Received>({
+    seed: yield* FaultScript.seedOf("fake server")
+  })
   const keyState = yield* Ref.make<KeyState>("valid")
 
   const work = yield* FakeRoutes.make({

@@ -6,6 +6,7 @@
  * does not shift them. Chance comes from a seed and from how often it was asked, and from nothing else: what happens
  * beside it does not change which requests are struck.
  */
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
@@ -36,15 +37,28 @@ export interface FaultScript<F, A> {
   readonly struck: () => number
 }
 
-/** A script without faults. `seed` decides which are struck of a share; there is a fixed one by default. */
-export const make = <F, A>(
-  options: { readonly seed?: string | undefined } = {}
-): Effect.Effect<FaultScript<F, A>> =>
+/**
+ * What chance comes from where a fault is given no seed of its own: that of the simulation around it. Without one, chance is the
+ * same in every run.
+ */
+export const Seed: Context.Reference<string | undefined> = Context.Reference<string | undefined>(
+  "@observability-agents/testing/FaultScript/Seed",
+  { defaultValue: () => undefined }
+)
+
+/** The seed of something that has this name: the one it is given, or one of its own of {@link Seed}. */
+export const seedOf = (name: string, given?: string): Effect.Effect<string> =>
+  given === undefined
+    ? Effect.map(Seed, (seed) => (seed === undefined ? name : `${seed}: ${name}`))
+    : Effect.succeed(given)
+
+/** A script without faults. `seed` decides which are struck of a share. */
+export const make = <F, A>(options: { readonly seed: string }): Effect.Effect<FaultScript<F, A>> =>
   Effect.clockWith((clock) => {
     const now = () => Math.round(Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000)
     const lines: Array<Line<F, A>> = []
     let struck = 0
-    const next = chance(options.seed ?? "faults")
+    const next = chance(options.seed)
     return Effect.succeed<FaultScript<F, A>>({
       fail: (fault, { after = 0, during = Infinity, share = 1, times = Infinity, where = () => true } = {}) =>
         Effect.sync(() => {

@@ -74,7 +74,7 @@ export const store: Readonly<Record<string, StoreFault>> = {
   "commits, and says that it could not": {
     fault: FaultyStore.doneButUnavailable,
     where: ({ name }) => name === "commit" || name === "delivered",
-    share: 0.5
+    share: 0.8
   },
   "is slow": {
     fault: FaultyStore.slow("2 seconds"),

@@ -111,7 +111,7 @@ export const make = (
 const makeService = Effect.fnUntraced(function* (
   options: Options = {}
 ): Effect.fn.Return<FaultyHttp["Service"]> {
-  const seed = options.seed ?? "faulty http"
+  const seed = yield* FaultScript.seedOf("faulty http", options.seed)
   const script = yield* FaultScript.make<HttpFault, Asked>({ seed })
   const requests: Array<Remembered> = []
   const lasts = new Map<HttpFault, Map<string, unknown>>()
@@ -122,7 +122,7 @@ const makeService = Effect.fnUntraced(function* (
     fault: Extract<BodyFault, { readonly _tag: "Changed" }>,
     { url }: Asked
   ): string | undefined => {
-    const parsed = Result.try((): unknown => JSON.parse(new TextDecoder().decode(body)))
+    const parsed = Result.try(() => parse(new TextDecoder().decode(body)))
     if (Result.isFailure(parsed)) return undefined
     const known = lasts.get(fault) ?? new Map<string, unknown>()
     const address = `${url.host}${url.pathname}`
@@ -183,6 +183,17 @@ const makeService = Effect.fnUntraced(function* (
     around
   }
 })
+
+/** Integers that JavaScript would round, such as ids of runs, become what `JSON.stringify` writes with all their digits. */
+const parse = (text: string): unknown => {
+  // SAFETY: Node has it since version 22, and the types of the language do not know it yet.
+  const { rawJSON } = JSON as typeof JSON & { readonly rawJSON: (text: string) => unknown }
+  return JSON.parse(text, (_, value: unknown, { source = "" }: { readonly source?: string } = {}) =>
+    typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(source)
+      ? rawJSON(source)
+      : value
+  )
+}
 
 // The connection is needed for the next request, and in real clients it is only free when the body was read.
 const drained = (response: HttpClientResponse.HttpClientResponse) => Effect.ignore(response.arrayBuffer)

@@ -134,7 +134,7 @@ export class FaultyStore extends Context.Service<
 export const make = Effect.fnUntraced(function* (
   options: { readonly seed?: string | undefined } = {}
 ): Effect.fn.Return<FaultyStore["Service"]> {
-  const seed = options.seed ?? "faulty store"
+  const seed = yield* FaultScript.seedOf("faulty store", options.seed)
   const disk = yield* FaultScript.make<Sqlite, Access>({ seed })
   const port = yield* FaultScript.make<Exclude<StoreFault, Sqlite>, Access>({ seed })
 

@@ -68,7 +68,10 @@ export const truncated = (at = 0.5): HttpFault => Cut({ at, isNoticed: false })
 export const trickle = (every: Duration.Input = "1 second", bytes = 1): HttpFault =>
   Trickle({ bytes, every: Duration.fromInputUnsafe(every) })
 
-/** The right answer with its JSON changed. */
+/**
+ * The right answer with its JSON changed. An integer beyond 2^53 is what `JSON.rawJSON` makes of it: its digits, which are
+ * written as they came.
+ */
 export const json = (change: (body: unknown, around: Around) => unknown): HttpFault => Changed({ change })
 
 /** Each row comes twice, one after the other. */

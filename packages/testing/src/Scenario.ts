@@ -20,7 +20,10 @@ export interface Scenario {
    * real time that the Clock does not know of.
    */
   readonly hosts: TestNetwork.Hosts
-  /** Makes it all happen, from now on: called once, when the agent runs. */
+  /**
+   * Makes it all happen, from now on: called once, when the agent runs. It must not wait: time stands until it has ended, and the
+   * fake shows each thing when its moment has come.
+   */
   readonly play: Effect.Effect<void>
   /** All that the agent has to report of it, in any order; asked in the end. */
   readonly expected: Effect.Effect<Iterable<Expected>>

@@ -3,12 +3,15 @@
  */
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import * as FaultScript from "./FaultScript.ts"
 
 /** What an Effect does by chance (jitter, moments), it does in the same way for the same seed and the same purpose. */
 export const of =
   (seed: string, purpose: string) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Random.withSeed(effect, `${seed}: ${purpose}`)
+    Random.withSeed(effect, `${seed}: ${purpose}`).pipe(
+      Effect.provideService(FaultScript.Seed, `${seed}: ${purpose}`)
+    )
 
 /** A whole number of milliseconds between these two fractions of a span. */
 export const within = (span: number, from: number, to: number): Effect.Effect<number> =>

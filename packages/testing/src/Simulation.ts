@@ -47,6 +47,7 @@ import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as AgentFixture from "./AgentFixture.ts"
 import { FakeObservability } from "./FakeObservability.ts"
+import * as FaultScript from "./FaultScript.ts"
 import type * as SettingsFixture from "./SettingsFixture.ts"
 import { SimulationClock } from "./SimulationClock.ts"
 import type * as Expectation from "./SimulationExpectation.ts"
@@ -274,7 +275,11 @@ const seedOf = (given = "simulation"): Effect.Effect<string> =>
 const chance = (seed: string): Layer.Layer<never> =>
   Layer.effectContext(
     Random.withSeed(
-      Effect.withFiber((fiber) => Effect.succeed(Context.make(Random.Random, fiber.getRef(Random.Random)))),
+      Effect.withFiber((fiber) =>
+        Effect.succeed(
+          Context.make(Random.Random, fiber.getRef(Random.Random)).pipe(Context.add(FaultScript.Seed, seed))
+        )
+      ),
       seed
     )
   )

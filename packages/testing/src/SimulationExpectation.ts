@@ -84,7 +84,8 @@ export const inAnyOrder = (expectations: ReadonlyArray<Expectation>): Expected =
 export const perLane = (lanes: Readonly<Record<string, ReadonlyArray<Expectation>>>): Expected => ({
   _tag: "PerLane",
   expectations: Object.entries(lanes).flatMap(([lane, expectations]) =>
-    expectations.map((expectation) => ({ lane, expectation }))
+    // Under one name, however it is written: an event is not to be met in two lanes.
+    expectations.map((expectation) => ({ lane: withoutKind(lane), expectation }))
   )
 })
 
@@ -101,7 +102,7 @@ export const of = (expected: ReadonlyArray<Expectation> | Expected): Expected =>
     : expected
 
 /** The lane as a person writes it: without `pipeline:`. */
-export const laneOf = (event: Event.Event): string => Event.lane(event).replace(/^pipeline:/, "")
+export const laneOf = (event: Event.Event): string => withoutKind(Event.lane(event))
 
 /** An event in a line: its lane and its title. */
 export const nameOf = (event: Event.Event): string => `${laneOf(event)} ${EventLog.title(event)}`
@@ -147,6 +148,8 @@ export const timing = (expectation: Expectation): Timing | undefined =>
 
 // ---- private
 
+const withoutKind = (lane: string): string => lane.replace(/^pipeline:/, "")
+
 const isNamed = (expectation: Pattern | Named): expectation is Named => "where" in expectation
 
 const isList = (expected: ReadonlyArray<Expectation> | Expected): expected is ReadonlyArray<Expectation> =>
@@ -159,7 +162,8 @@ const unlike = (expected: unknown, found: unknown, path: string): ReadonlyArray<
     return expected(found) === true ? [] : [`${name} is ${show(found)}, which its predicate does not take`]
   }
   if (expected instanceof RegExp) {
-    return typeof found === "string" && expected.test(found)
+    // Not by `test`, which goes on behind the last match where the flag is `g`.
+    return typeof found === "string" && found.search(expected) >= 0
       ? []
       : [`${name} is ${show(found)}, and ${expected} was expected`]
   }

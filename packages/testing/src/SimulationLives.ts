@@ -90,7 +90,7 @@ export const make = Effect.fnUntraced(function* <E>(
 
   const step = (name: string): boolean => {
     if (armed === undefined) return false
-    if (typeof armed === "string" ? !name.includes(armed) : !armed.test(name)) {
+    if (typeof armed === "string" ? !name.includes(armed) : name.search(armed) < 0) {
       const kind = name.replace(/ \(.*\)$/, "")
       if (!missed.includes(kind)) missed.push(kind)
       return false
@@ -126,15 +126,20 @@ export const make = Effect.fnUntraced(function* <E>(
     witness.see("agent", `gives up: ${gaveUp}`)
   })
 
+  /** It was to die, and lives. That is said once. */
+  const survived = Effect.suspend(() => {
+    if (armed === undefined) return Effect.void
+    const steps = missed.map((name) => JSON.stringify(name)).join(", ")
+    const words = `The agent was to die at the step ${String(armed)}, and none of that name was reached. Those that were: ${steps === "" ? "none" : steps}`
+    armed = undefined
+    return Effect.fail(words)
+  })
+
   const start = Effect.gen(function* () {
     yield* look
     if (life !== undefined) {
-      const steps = missed.map((name) => JSON.stringify(name)).join(", ")
-      return yield* Effect.fail(
-        armed === undefined
-          ? "The agent runs already: `stop` or `crash` it first"
-          : `The agent was to die at the step ${String(armed)}, and none of that name was reached. Those that were: ${steps === "" ? "none" : steps}`
-      )
+      yield* survived
+      return yield* Effect.fail("The agent runs already: `stop` or `crash` it first")
     }
     lives += 1
     witness.see("test", lives === 1 ? "starts the agent" : "starts the agent again")
@@ -165,10 +170,10 @@ export const make = Effect.fnUntraced(function* <E>(
     stop: Effect.gen(function* () {
       yield* look
       const living = yield* alive
+      yield* survived
       witness.see("test", "stops the agent")
       life = undefined
       failure = undefined
-      armed = undefined
       const complaints = yield* living.stop
       if (complaints.length > 0) return yield* Effect.fail(`The agent ${complaints.join("; ")}`)
     }),
@@ -181,10 +186,10 @@ export const make = Effect.fnUntraced(function* <E>(
       yield* look
       const living = yield* alive
       const { copy } = yield* onDisk("A crash")
+      yield* survived
       witness.see("test", "the process dies")
       copy()
       living.kill()
-      armed = undefined
       yield* bury
     }),
     crashAt: Effect.fnUntraced(function* (step) {

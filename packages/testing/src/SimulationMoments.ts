@@ -22,12 +22,16 @@ export interface Moments {
 
 /** The moments of a simulation that starts then, in milliseconds since 1970. */
 export const make = (start: number): Moments => {
-  const names = new Map<string, number>()
+  const names = new Map<string, Set<number>>()
   const show = (at: number) => stamp(Math.floor(at) - start)
   const find = (when: Expectation.When): number | string => {
     if (DateTime.isDateTime(when)) return DateTime.toEpochMillis(when)
     const named = typeof when === "string" ? names.get(when) : undefined
-    if (named !== undefined) return named
+    if (named !== undefined && named.size > 1) {
+      const all = [...named].map(show).join(", ")
+      return `${JSON.stringify(when)} is the name of several moments: ${all}. Give each a name of its own`
+    }
+    for (const at of named ?? []) return at
     // SAFETY: fromInput finds out whether a text is a duration, and gives None where it is not.
     const duration = Duration.fromInput(when as Duration.Input)
     if (Option.isSome(duration)) return start + Duration.toMillis(duration.value)
@@ -39,11 +43,14 @@ export const make = (start: number): Moments => {
     show,
     find,
     name: (name, at) => {
-      names.set(name, at)
+      names.set(name, (names.get(name) ?? new Set()).add(at))
     },
     untimely: (timing, at) => {
       if (timing === undefined) return undefined
       const { after, before, of = 0, within } = timing
+      if (timing.of !== undefined && within === undefined) {
+        return "at a time that cannot be told: `of` says what `within` counts from, and there is no `within`"
+      }
       const from = after === undefined ? undefined : find(after)
       const until = before === undefined ? undefined : find(before)
       const origin = within === undefined ? undefined : find(of)

@@ -21,6 +21,8 @@ export interface Script {
     name: string | undefined,
     effect: Effect.Effect<unknown, unknown, R>
   ) => Effect.Effect<void, string, R>
+  /** What is scheduled, and has not been begun. */
+  readonly left: () => ReadonlyArray<{ readonly name: string; readonly at: number }>
   /** Moves time there (milliseconds since 1970), or until `isEnough` says so, which is asked after every step. */
   readonly advance: (until: number, isEnough?: Effect.Effect<boolean, string>) => Effect.Effect<void, string>
 }
@@ -60,7 +62,7 @@ export const make = Effect.fnUntraced(function* (
     running = running.filter(({ fiber }) => fiber.pollUnsafe() === undefined)
     for (const { exit, name } of ended) {
       const inner = Exit.isSuccess(exit) ? exit.value : exit
-      if (Exit.isFailure(inner) && !Cause.hasInterruptsOnly(inner.cause)) {
+      if (Exit.isFailure(inner)) {
         return Effect.fail(
           `What the script does failed: ${JSON.stringify(name)}: ${Cause.pretty(inner.cause)}`
         )
@@ -86,6 +88,7 @@ export const make = Effect.fnUntraced(function* (
         planned.splice(index === -1 ? planned.length : index, 0, action)
         return Effect.void
       }),
+    left: () => planned,
     advance: Effect.fnUntraced(function* (until, isEnough) {
       for (;;) {
         while (planned[0] !== undefined && planned[0].at <= clock.now()) {

@@ -35,6 +35,16 @@ export const heartbeats = (
   const until = expected.until === undefined ? now + 1 : moments.find(expected.until)
   if (typeof from === "string") return [`The span of the signs of life cannot be told: ${from}`]
   if (typeof until === "string") return [`The span of the signs of life cannot be told: ${until}`]
+  if (until > now + 1) {
+    return [
+      `The span of the signs of life ends at ${moments.show(until)}, and it is only ${moments.show(now)}: let the time go by first`
+    ]
+  }
+  if (from > until) {
+    return [
+      `The span of the signs of life begins at ${moments.show(from)}, and ends before, at ${moments.show(Math.min(until, now))}`
+    ]
+  }
   const times = all.map(({ at }) => at.epochMilliseconds).filter((at) => at >= from && at < until)
   const isFree = expected.exactly === undefined && expected.atMost === undefined
   const least = expected.exactly ?? expected.atLeast ?? (isFree ? 1 : 0)

@@ -6,6 +6,7 @@ import { Health } from "@observability-agents/core/Health"
 import { Outbox } from "@observability-agents/core/Outbox"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Witness from "./AgentWitness.ts"
@@ -125,6 +126,14 @@ export const make = Effect.fnUntraced(function* <E>(
   const own = <A>(effect: Effect.Effect<A, string, FakeObservability>) =>
     reported(Effect.provideContext(effect, ambient))
   yield* Effect.addFinalizer(() => Effect.provideContext(lives.end, ambient))
+  // What a test means to see at some moment it has not seen when it ends before. One that has failed has another reason.
+  yield* Effect.addFinalizer((exit) => {
+    const left = script.left()
+    if (left.length === 0 || Exit.isFailure(exit)) return Effect.void
+    const lines = left.map(({ at, name }) => `  ${moments.show(at)}  ${name}`)
+    const sentence = `The simulation ended at ${moments.show(clock.now())}, before what the script still had to do`
+    return Effect.orDie(reported(failing(sentence, lines)))
+  })
 
   return {
     at: <R>(...[when, ...rest]: AtArguments<R>) => {

@@ -2,6 +2,7 @@
  * What happened around an agent, in virtual time and in the order in which it happened: what was polled, made, sent and
  * answered. It is made of nothing that differs from one run to the next, so the same story gives the same text.
  */
+import * as Secrecy from "@observability-agents/toolkit/Secrecy"
 
 /** Who did it. */
 export type Actor = "suite" | "test" | "tool" | "agent" | "outbox" | "server" | "health" | "log"
@@ -19,23 +20,27 @@ export interface Timeline {
   readonly moments: ReadonlyArray<Moment>
   /** Adds a line. A text of several lines becomes one. */
   readonly add: (at: number, actor: Actor, text: string) => void
+  /** A text as it is shown: for who cuts it, which has to come afterwards. */
+  readonly mask: (text: string) => string
 }
 
 /** An empty Timeline that begins at this time (milliseconds since 1970) and shows these texts as `***`. */
 export const make = (begin: number, secrets: ReadonlyArray<string> = []): Timeline => {
   const moments: Array<Moment> = []
+  const mask = masker(secrets)
   return {
     moments,
+    mask,
     add: (at, actor, text) => {
-      const line = text.replace(/\s*\n\s*/g, " ")
-      moments.push({ at: at - begin, actor, text: mask(line, secrets) })
+      // First the secrets: one of several lines is none any more when it stands in one.
+      const line = mask(text).replace(/\s*\n\s*/g, " ")
+      moments.push({ at: at - begin, actor, text: line })
     }
   }
 }
 
-/** The text with `***` in place of the secrets. */
-export const mask = (text: string, secrets: ReadonlyArray<string>): string =>
-  secrets.filter((secret) => secret !== "").reduce((masked, secret) => masked.replaceAll(secret, "***"), text)
+/** The text with `***` in place of the secrets, in whatever way URLs, JSON and headers write them. */
+export const mask = (text: string, secrets: ReadonlyArray<string>): string => masker(secrets)(text)
 
 /**
  * The Timeline as text, a line for each moment. Lines that say the same one after the other are counted instead of
@@ -62,6 +67,16 @@ export const stamp = (millis: number): string => {
   const seconds = Math.floor(Math.abs(millis) / 1000)
   const fraction = String(Math.abs(millis) % 1000).padStart(3, "0")
   return `${millis < 0 ? "-" : "+"}${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}.${fraction}`
+}
+
+const masker = (secrets: ReadonlyArray<string>): ((text: string) => string) => {
+  const hide = Secrecy.masker(secrets)
+  const short = secrets.filter((secret) => secret !== "" && secret.length < Secrecy.SHORTEST)
+  return (text) =>
+    short.reduce(
+      (masked, secret) => masked.replaceAll(secret, "***"),
+      hide(text).replaceAll(Secrecy.MASK, "***")
+    )
 }
 
 const line = ({ actor, at, text }: Moment): string => `${stamp(at)}  ${actor.padEnd(6)}  ${text}`

@@ -76,6 +76,18 @@ describe("a fault that is tried by itself", () => {
     )
   }
 
+  it.live("is not waited for where the scenario waits for time that stands", () =>
+    Effect.gen(function* () {
+      const scenario = Effect.map(Mini.scenario, (scenario) => ({
+        ...scenario,
+        play: Effect.andThen(Effect.sleep("1 minute"), scenario.play)
+      }))
+      const { message } = yield* Effect.flip(Bugs.check(TELLS, {}, { scenario }))
+      assert.match(message, /^scenario waits: `play` had not ended after 3 seconds\./)
+      assert.include(message, "suite   stops the agent")
+    })
+  )
+
   it.live("is left out where there is no network that could fail", () =>
     Effect.gen(function* () {
       const scenario = Effect.map(Mini.scenario, (scenario) => ({ ...scenario, hosts: {} }))

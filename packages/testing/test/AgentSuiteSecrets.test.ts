@@ -18,7 +18,11 @@ describe("a secret", () => {
     for (const text of [
       `key ${SECRET}.`,
       `?key=${encodeURIComponent(SECRET)}&x`,
+      `?key=${encodeURIComponent(SECRET).replaceAll(/%../g, (code) => code.toLowerCase())}&x`,
+      `key=${new URLSearchParams([["", SECRET]]).toString().slice(1)}&x`,
       JSON.stringify({ key: SECRET }),
+      JSON.stringify(JSON.stringify({ key: SECRET })),
+      Buffer.from(`user:${SECRET}?>`).toString("base64url"),
       ...["", "u", "us", "use"].map((user) => Buffer.from(`${user}:${SECRET}:x`).toString("base64"))
     ]) {
       assert.isTrue(hasSecret(text), text)
@@ -34,6 +38,8 @@ describe("a secret", () => {
 
   it("is masked in what the suite says", () => {
     assert.strictEqual(Secrets.masked([SECRET, ""], `with ${SECRET}`), "with ***")
+    assert.strictEqual(Secrets.masked([SECRET], `?key=${encodeURIComponent(SECRET)}`), "?key=***")
+    assert.strictEqual(Secrets.masked(["token", "token-of-it"], "with token-of-it"), "with ***")
   })
 })
 

@@ -14,6 +14,19 @@ describe("a timeline", () => {
     ])
   })
 
+  it("shows no secret of several lines, and none that a URL or JSON has written in its own way", () => {
+    const timeline = Timeline.make(0, ["one\ntwo/three", "x"])
+    timeline.add(0, "log", "WARN one\ntwo/three x")
+    timeline.add(1, "tool", `GET page?key=${encodeURIComponent("one\ntwo/three")} → 200`)
+    timeline.add(2, "log", `WARN ${JSON.stringify({ key: "one\ntwo/three" })}`)
+    assert.deepStrictEqual(
+      Timeline.render(timeline)
+        .split("\n")
+        .map((line) => line.slice(22)),
+      ["WARN *** ***", "GET page?key=*** → 200", 'WARN {"key":"***"}']
+    )
+  })
+
   it("counts what is said again and again", () => {
     const timeline = Timeline.make(0)
     for (let second = 0; second < 5; second++) timeline.add(second * 1000, "log", "WARN no answer")

@@ -125,6 +125,24 @@ describe("a secret that nobody named", () => {
     })
   )
 
+  it.effect("and is a large number is never written, as a number or in a text", () =>
+    Effect.gen(function* () {
+      const canary = "12345678901234567890"
+      const answer = `{"access_token": ${canary}, "id": ${canary}, "other": 98765432109876543210, "words": "as ${canary}"}`
+      const file = yield* recorded([request.get(`https://tool.test/?of=${canary}`)], () => answer)
+      noneIn(file, [canary])
+      const { interactions } = yield* CassetteTape.parse(file, "it")
+      assert.deepStrictEqual(interactions[0]?.answer?.body, {
+        json: {
+          access_token: 0,
+          id: Secrecy.MASK,
+          other: "\u000098765432109876543210",
+          words: `as ${Secrecy.MASK}`
+        }
+      })
+    })
+  )
+
   it.effect("in the words of an error of the network is never written", () =>
     Effect.gen(function* () {
       const contents = new Map<string, string>()

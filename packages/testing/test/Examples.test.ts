@@ -3,10 +3,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { FakeObservability } from "@observability-agents/testing/FakeObservability"
 import * as EventLog from "@observability-agents/testing/EventLog"
 import * as NodeFakeObservability from "@observability-agents/testing/NodeFakeObservability"
+import * as ServerFault from "@observability-agents/testing/ServerFault"
 import { Effect, Redacted, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import { tmpdir } from "node:os"
 import { fileURLToPath } from "node:url"
+import * as ExampleProcess from "./support/ExampleProcess.ts"
 
 const example = (name: string) => fileURLToPath(new URL(`../../../examples/${name}.ts`, import.meta.url))
 
@@ -94,6 +96,27 @@ describe("the example scripts", () => {
           assert.notInclude(output, "    at ", "no stack trace")
           assert.strictEqual(exitCode, 69)
         }),
+      30_000
+    )
+
+    it.live(
+      `${script} is ended by Ctrl-C while it waits for the server`,
+      () =>
+        Effect.gen(function* () {
+          const server = yield* FakeObservability
+          yield* server.fail(ServerFault.silence)
+          const child = yield* ExampleProcess.start(script, {
+            cwd: yield* ExampleProcess.folder,
+            env: {
+              DK_OBSERVABILITY_BASE_URL: server.baseUrl,
+              DK_OBSERVABILITY_SERVICE_ACCOUNT_KEY: Redacted.value(server.key)
+            }
+          })
+          while ((yield* server.requests).length === 0) yield* Effect.sleep("20 millis")
+          yield* child.kill("SIGINT")
+          // A shell says 130 of a process that the signal itself ended, too.
+          assert.include([130, "SIGINT"], yield* Effect.timeout(child.ended, "5 seconds"))
+        }).pipe(Effect.scoped, Effect.provide(NodeFakeObservability.layer())),
       30_000
     )
   }

@@ -148,6 +148,19 @@ describe("the example several-agents", () => {
   )
 
   live(
+    "says how it is used to who names no file, or something that there is not",
+    Effect.gen(function* () {
+      const { start } = yield* world
+      for (const args of [[], ["--aprt", "press.toml"]]) {
+        const example = yield* start(...args)
+        assert.strictEqual(yield* example.ended, 64)
+        assert.include(example.output(), "Usage: several-agents.ts [--apart] FILE")
+        assert.notInclude(example.output(), "    at ", "no stack trace")
+      }
+    })
+  )
+
+  live(
     "says so where two agents have one state file",
     Effect.gen(function* () {
       const { files, start, write } = yield* world
@@ -224,6 +237,30 @@ describe("the example in-an-application", () => {
       yield* kill("SIGTERM")
       assert.strictEqual(yield* ended, 0)
       assert.notInclude(output(), "secret-of-the-press")
+    })
+  )
+
+  live(
+    "takes no load for another one, whatever their names are",
+    Effect.gen(function* () {
+      const { start } = yield* begin
+      const { ask } = yield* start
+      for (const [name, run] of [
+        ["a", "b c"],
+        ["a%20b", "c"]
+      ])
+        assert.deepStrictEqual((yield* ask(`/loads/${name}`, { run, rows: 1 })).body, { accepted: 3 })
+    })
+  )
+
+  live(
+    "says so where another program listens on its port",
+    Effect.gen(function* () {
+      const { cwd, env, server } = yield* begin
+      const { port } = new URL(server.baseUrl)
+      const example = yield* ExampleProcess.start("in-an-application", { cwd, env: { ...env, PORT: port } })
+      assert.strictEqual(yield* example.ended, 70)
+      assert.include(example.output(), `${port}`)
     })
   )
 

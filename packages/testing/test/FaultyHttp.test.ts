@@ -190,6 +190,36 @@ describe("FaultyHttp", () => {
       })
     )
 
+    it.effect("and keeps all digits of their ids", () =>
+      Effect.gen(function* () {
+        const rows = '[{"id":1125899906842624003,"of":-9007199254740993},{"id":1.5,"of":"9007199254740993"}]'
+        const client = HttpClient.make((request, url) => {
+          const body = HttpServerResponse.text(`{"runs":${url.searchParams.has("page") ? "[7]" : rows}}`)
+          return Effect.succeed(HttpServerResponse.toClientResponse(body, { request }))
+        })
+        const change = Effect.fnUntraced(function* (fault: HttpFault.HttpFault, url = FIRST) {
+          const faulty = yield* FaultyHttp.make(client)
+          yield* faulty.fail(fault)
+          yield* read(faulty.client)
+          const { text } = yield* read(faulty.client, url)
+          return { text, isChanged: (yield* faulty.requests)[1]?.isChanged }
+        })
+        const [first = "", second = ""] = rows.slice(1, -1).split(/(?<=\}),/)
+        assert.deepStrictEqual(yield* change(HttpFault.duplicated("runs")), {
+          text: `{"runs":[${first},${first},${second},${second}]}`,
+          isChanged: true
+        })
+        assert.strictEqual((yield* change(HttpFault.missing("runs", 1))).text, `{"runs":[${second}]}`)
+        const torn = HttpFault.torn("runs", { isNext, how: "repeats", count: 2 })
+        assert.strictEqual((yield* change(torn, NEXT)).text, `{"runs":[${first},${second},7]}`)
+        assert.deepStrictEqual(yield* change(HttpFault.json((body) => body)), {
+          text: `{"runs":${rows}}`,
+          isChanged: false
+        })
+        assert.include((yield* change(HttpFault.shuffled("runs"))).text, first)
+      })
+    )
+
     it.effect("wherever they are, and only there", () =>
       Effect.gen(function* () {
         const nested = HttpFault.json(() => ({ data: { items: [1, 2] }, runs: 1 }))

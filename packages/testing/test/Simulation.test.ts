@@ -2,10 +2,10 @@ import { FakeObservability } from "@observability-agents/testing/FakeObservabili
 import * as ServerFault from "@observability-agents/testing/ServerFault"
 import { Simulation } from "@observability-agents/testing/Simulation"
 import * as Expectation from "@observability-agents/testing/SimulationExpectation"
-import { assert, describe } from "@effect/vitest"
-import { Clock, DateTime, Effect } from "effect"
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Clock, DateTime, Effect, Exit } from "effect"
 import { Board } from "./support/notices.ts"
-import { END, OPENING, report, test } from "./support/simulations.ts"
+import { END, OPENING, report, simulation, test } from "./support/simulations.ts"
 
 describe("the time of a simulation", () => {
   test("begins on a Monday morning, without anybody setting the clock", (sim) =>
@@ -50,6 +50,60 @@ describe("the time of a simulation", () => {
       assert.include(yield* sim.timeline, "+0:01:01.234  test    first\n")
     }))
 
+  it.effect("does not end before what is scheduled, unless it has failed already", () =>
+    Effect.gen(function* () {
+      const play = (end: Effect.Effect<void, string>) =>
+        Effect.gen(function* () {
+          const sim = yield* Simulation
+          yield* sim.at("1 hour", "a look", Effect.die("not reached"))
+          yield* sim.advance("10 minutes")
+          yield* end
+        }).pipe(Effect.provide(simulation()), Effect.exit)
+      const ended = yield* play(Effect.void)
+      const words = Exit.isFailure(ended) ? Cause.pretty(ended.cause) : ""
+      assert.include(
+        words,
+        "The simulation ended at +0:10:00.000, before what the script still had to do\n  +1:00:00.000  a look\nSeed: "
+      )
+      const failed = yield* play(Effect.fail("another reason"))
+      const [reason, ...more] = Exit.isFailure(failed) ? failed.cause.reasons : []
+      assert.deepStrictEqual(more, [])
+      assert.isTrue(reason !== undefined && Cause.isFailReason(reason) && reason.error === "another reason")
+    })
+  )
+
+  test("does not guess which moment is meant by a name that several have", (sim) =>
+    Effect.gen(function* () {
+      yield* sim.act("a look", Effect.void)
+      yield* sim.advanceTo("a look")
+      yield* sim.at("2 minutes", "a look", Effect.void)
+      const [sentence] = yield* report(sim.advanceTo("a look"))
+      assert.strictEqual(
+        sentence,
+        'There is nowhere to advance to: "a look" is the name of several moments: +0:00:00.000, +0:02:00.000. Give each a name of its own'
+      )
+      yield* sim.advance("2 minutes")
+    }))
+
+  it.effect("draws the faults of its server from its seed, too", () =>
+    Effect.gen(function* () {
+      const struck = (seed: string) =>
+        Effect.gen(function* () {
+          const sim = yield* Simulation
+          const server = yield* FakeObservability
+          yield* sim.act("half of all fails", server.fail(ServerFault.badGateway, { share: 0.5 }))
+          yield* sim.advance("3 minutes")
+          return (yield* sim.timeline)
+            .split("\n")
+            .filter((line) => / server .* → /.test(line))
+            .map((line) => line.replace(/^\S+/, ""))
+        }).pipe(Effect.provide(simulation({ seed })))
+      const all = yield* Effect.forEach(["a", "b", "c", "a"], struck)
+      assert.deepStrictEqual(all[0], all[3])
+      assert.isAbove(new Set(all.map((lines) => lines.join())).size, 1)
+    })
+  )
+
   test("lets what takes long go on while time does, and fails when it fails", (sim) =>
     Effect.gen(function* () {
       let isOver = false
@@ -69,6 +123,9 @@ describe("the time of a simulation", () => {
       const [sentence] = yield* report(sim.advance("1 hour"))
       assert.strictEqual(sentence, 'What the script does failed: "a fall": Error: it slipped')
       assert.strictEqual(yield* sim.elapsed, 12 * 60_000)
+      yield* sim.at("13 minutes", "a stop", Effect.andThen(Effect.interrupt, Effect.die("not looked at")))
+      const [stopped = ""] = yield* report(sim.advance("1 hour"))
+      assert.match(stopped, /^What the script does failed: "a stop": .*interrupted/)
     }))
 
   test("refuses what is over, and what it does not know", (sim) =>
@@ -91,6 +148,52 @@ describe("the time of a simulation", () => {
 })
 
 describe("events that are expected", () => {
+  test("by a pattern with the flag `g` are looked at from their beginning each time", (sim) =>
+    Effect.gen(function* () {
+      const runKey = /r1/g
+      yield* sim.advance("5 minutes")
+      yield* sim.expect([...OPENING, ...END].map(() => ({ runKey })))
+      yield* sim.expectNoMore
+    }))
+
+  test(
+    "and come again are found, although the server had failed before it took them once",
+    (sim) =>
+      Effect.gen(function* () {
+        const server = yield* FakeObservability
+        const board = yield* Board
+        yield* server.fail(ServerFault.badGateway, {
+          times: 9,
+          where: ({ path }) => path.startsWith("events/")
+        })
+        yield* sim.at("1 minute", "a run begins", board.run("r7", "RUNNING"))
+        yield* sim.advance("1 hour")
+        assert.isAbove((yield* server.events).length, 1)
+        const [sentence] = yield* report(sim.expect(["RUNNING"]))
+        assert.match(sentence ?? "", /^The server received \d events? twice, just the same/)
+      }),
+    { runs: {}, bug: "repeats itself" }
+  )
+
+  test("in a lane that is written in two ways are met once", (sim) =>
+    Effect.gen(function* () {
+      yield* sim.advance("5 minutes")
+      const twice = { "board/r1": ["RUNNING"], "pipeline:board/r1": ["RUNNING"] }
+      const [sentence] = yield* report(sim.expectPerLane(twice))
+      assert.strictEqual(sentence, "Event 2 of the 2 that were expected next in lane board/r1 is another one")
+      yield* sim.expectPerLane({ "pipeline:board/r1": [...OPENING, ...END] })
+    }))
+
+  test("at a time that is only half said are refused", (sim) =>
+    Effect.gen(function* () {
+      yield* sim.advance("5 minutes")
+      const lines = yield* report(sim.expect([{ title: "RUNNING", at: { of: "the fall" } }]))
+      assert.include(
+        lines,
+        "The first difference: it came at a time that cannot be told: `of` says what `within` counts from, and there is no `within`."
+      )
+    }))
+
   test("in order are met by what came, each once, and the rest is left for later", (sim) =>
     Effect.gen(function* () {
       yield* sim.advance("5 minutes")

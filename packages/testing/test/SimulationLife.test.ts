@@ -31,6 +31,18 @@ describe("other signs that are expected", () => {
       assert.strictEqual(when, "They came at +0:00:00.000, +0:01:00.000, +0:02:00.000.")
       const [gap = ""] = yield* report(sim.expectHeartbeats({ gap: "90 seconds" }))
       assert.match(gap, /^There was no sign of life from \+0:10:00.000 to \+0:2\d:\d\d.\d{3}, for 1\d min/)
+      const [ahead] = yield* report(sim.expectHeartbeats({ until: "1 hour", exactly: 30 }))
+      assert.strictEqual(
+        ahead,
+        "The span of the signs of life ends at +1:00:00.000, and it is only +0:30:00.000: let the time go by first"
+      )
+      const [turned] = yield* report(
+        sim.expectHeartbeats({ from: "the voice", until: "1 minute", exactly: 0 })
+      )
+      assert.strictEqual(
+        turned,
+        "The span of the signs of life begins at +0:20:00.000, and ends before, at +0:01:00.000"
+      )
     }))
 
   test("are dead letters", (sim) =>
@@ -196,6 +208,17 @@ describe("the agent of a simulation", () => {
           yield* first(sim.start),
           'The agent was to die at the step when the moon is full, and none of that name was reached. Those that were: "before the tool is asked", "when the tool has answered", "before the state is committed", "after the state is committed"'
         )
+        yield* sim.crashAt("when the sun is dark")
+        yield* sim.advance("30 seconds")
+        for (const effect of [sim.restart, sim.crash]) {
+          assert.match(
+            (yield* first(effect)) ?? "",
+            /^The agent was to die at the step when the sun is dark, /
+          )
+          assert.isTrue(yield* sim.isRunning)
+          yield* sim.crashAt("when the sun is dark")
+        }
+        yield* first(sim.stop)
         yield* sim.stop
         const dead = "The agent does not run: `start` begins its next life"
         for (const effect of [sim.stop, sim.crash, sim.health, sim.pending, sim.ask(Outbox)]) {

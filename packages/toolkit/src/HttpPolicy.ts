@@ -58,7 +58,10 @@ export interface Options {
  * could not be opened, 408, 429, 502, 503 and 504; for repeatable requests also 500, broken connections and timed-out
  * attempts. When the bound is reached, the last answer or error is passed on as it is.
  */
-export const apply = (settings: Pick<HttpSettings, "readTimeout" | "retries">, options?: Options) => {
+export const apply = (
+  settings: Pick<HttpSettings, "readTimeout" | "retries" | "tracePropagation">,
+  options?: Options
+) => {
   const rules = rulesOf(settings, options)
   return <E, R>(
     client: HttpClient.HttpClient.With<E, R>
@@ -106,17 +109,22 @@ const clamp = (millis: number): number => Math.min(Math.max(Math.ceil(millis), 0
 interface Rules {
   readonly readTimeout: Duration.Duration
   readonly retries: number
+  readonly tracePropagation: boolean
   readonly repeatable: (request: HttpClientRequest.HttpClientRequest) => boolean
   readonly baseMillis: number
   readonly maxBackoffMillis: number
   readonly maxRetryMillis: number
 }
 
-const rulesOf = (settings: Pick<HttpSettings, "readTimeout" | "retries">, options: Options = {}): Rules => {
+const rulesOf = (
+  settings: Pick<HttpSettings, "readTimeout" | "retries" | "tracePropagation">,
+  options: Options = {}
+): Rules => {
   const { repeatable } = options
   return {
     readTimeout: settings.readTimeout,
     retries: settings.retries,
+    tracePropagation: settings.tracePropagation === true,
     repeatable:
       repeatable === undefined
         ? (request) => repeatableMethods.has(request.method)
@@ -136,7 +144,7 @@ const perform = Effect.fnUntraced(function* <E, R>(
   request: HttpClientRequest.HttpClientRequest,
   rules: Rules
 ): Effect.fn.Return<HttpClientResponse.HttpClientResponse, E | HttpClientError.HttpClientError, R> {
-  const limited = Effect.timeoutOrElse(untraced(attempt), {
+  const limited = Effect.timeoutOrElse(rules.tracePropagation ? attempt : untraced(attempt), {
     duration: rules.readTimeout,
     orElse: () => {
       const description = `no answer within ${Duration.format(rules.readTimeout)} (read_timeout)`
@@ -167,7 +175,10 @@ const perform = Effect.fnUntraced(function* <E, R>(
   }
 })
 
-/** Where nobody collects spans, describing the request in one is a third of what it costs, for nothing. */
+/**
+ * Where nobody collects spans, describing the request in one is a third of what it costs, for nothing. Not for a server that is
+ * told of the trace: it may be that of a request from elsewhere.
+ */
 const untraced = <A, E, R>(attempt: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) =>
     TelemetryRelay.isCollecting(fiber.cache.tracer)

@@ -341,9 +341,9 @@ describe("HttpFailure.neverSent", () => {
 })
 
 describe("the span of a request", () => {
-  const spanOf = (client: HttpClient.HttpClient) =>
+  const spanOf = (client: HttpClient.HttpClient, tracePropagation = false) =>
     Effect.map(
-      HttpPolicy.apply(settings)(client).get("http://tool.test/"),
+      HttpPolicy.apply({ ...settings, tracePropagation })(client).get("http://tool.test/"),
       ({ headers }) => headers["x-span"] ?? "none"
     )
   const client = HttpClient.make((request) =>
@@ -356,6 +356,12 @@ describe("the span of a request", () => {
     Effect.gen(function* () {
       const tracer = Tracer.make({ span: (options) => new Tracer.NativeSpan(options) })
       assert.strictEqual(yield* Effect.provideService(spanOf(client), Tracer.Tracer, tracer), "GET")
+    })
+  )
+
+  it.effect("is made for a server that is told of the trace, which may have begun elsewhere", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* spanOf(client, true), "GET")
     })
   )
 

@@ -15,7 +15,9 @@ const world = Effect.gen(function* () {
   yield* Console.log(`The press is at ${press.url}, Observability at ${server.baseUrl}. Ctrl-C ends both.`)
 
   const work = Effect.gen(function* () {
-    for (let number = 1; ; number++) {
+    // A number is never given twice, also by a press that is started again: to the agent's state file it would be the same order.
+    const first = Math.floor((yield* DateTime.now).epochMilliseconds / 1000) % 1_000_000
+    for (let number = first; ; number++) {
       const started = yield* DateTime.now
       yield* press.publish(printing(String(number), started))
       yield* Effect.sleep("5 seconds")

@@ -77,6 +77,6 @@ export const start = Effect.fnUntraced(function* (
     said,
     /** Waits for its end: the exit code. */
     ended,
-    kill: (signal: "SIGTERM" | "SIGKILL") => Effect.sync(() => child.kill(signal))
+    kill: (signal: "SIGINT" | "SIGTERM" | "SIGKILL") => Effect.sync(() => child.kill(signal))
   }
 })
