@@ -14,16 +14,13 @@
  * }).pipe(Effect.provide(NodeFakeObservability.layer()))
  * ```
  */
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import * as NodeHttp from "node:http"
 import { FakeObservability, type Options } from "./FakeObservability.ts"
 import * as Fake from "./FakeObservability.ts"
+import * as NodeLoopback from "./NodeLoopback.ts"
 
 /** Where to listen, besides the setup of the server. */
 export interface ServeOptions extends Omit<Options, "origin"> {
@@ -39,34 +36,10 @@ export const layer = (options: ServeOptions = {}): Layer.Layer<FakeObservability
 export const make = Effect.fnUntraced(function* (
   options: ServeOptions = {}
 ): Effect.fn.Return<FakeObservability["Service"], never, Scope.Scope> {
-  const scope = yield* Effect.scope
   const fake = yield* Fake.make(options)
-  const answer = Effect.gen(function* () {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    // Interruptible, which a server's handler is not by itself: otherwise a request without an answer would outlive its client.
-    return yield* Effect.catchTag(Effect.interruptible(fake.handle(request)), "ConnectionDropped", () =>
-      Effect.sync(() => {
-        NodeHttpServerRequest.toServerResponse(request).destroy()
-        return HttpServerResponse.empty()
-      })
-    )
-  })
-  const handler = yield* NodeHttpServer.makeHandler(answer, { scope })
-  const server = yield* Effect.acquireRelease(
-    Effect.callback<NodeHttp.Server>((resume) => {
-      const created = NodeHttp.createServer(handler)
-      created.once("error", (error) => resume(Effect.die(error)))
-      created.listen(options.port ?? 0, "127.0.0.1", () => resume(Effect.succeed(created)))
-    }),
-    (running) =>
-      Effect.callback<void>((resume) => {
-        running.close(() => resume(Effect.void))
-        running.closeAllConnections()
-      })
-  )
-  const address = server.address()
-  const port = typeof address === "object" && address !== null ? address.port : 0
-  const baseUrl = `http://127.0.0.1:${port}${new URL(fake.baseUrl).pathname.replace(/\/$/, "")}`
+  const answer = Effect.flatMap(HttpServerRequest.HttpServerRequest, fake.handle)
+  const origin = yield* NodeLoopback.serve(answer, options)
+  const baseUrl = `${origin}${new URL(fake.baseUrl).pathname.replace(/\/$/, "")}`
   return {
     ...fake,
     baseUrl,

@@ -2,12 +2,10 @@
  * The press itself, on a port of the loopback interface: the small service that the agents watch. It sends its news by
  * websocket, answers for its orders by HTTP, and can be made to fail in the ways of real ones.
  */
-import { NodeHttpServer } from "@effect/platform-node"
-import { DateTime, Deferred, Effect, Queue, Schema, Scope } from "effect"
+import * as NodeLoopback from "@observability-agents/testing/NodeLoopback"
+import { DateTime, Deferred, Effect, Queue, Schema } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Socket } from "effect/socket"
-import * as NodeHttp from "node:http"
-import type * as NodeNet from "node:net"
 import * as Run from "../../src/Run.ts"
 
 /** What the service knows of a moment: an order as it was then. */
@@ -94,22 +92,7 @@ export const make = Effect.fnUntraced(function* (options: {
     return HttpServerResponse.text(encodeOrders([...latest.values()]), { contentType: "application/json" })
   })
 
-  // The server takes things into its Scope as late as when somebody comes: they must not go after those who come.
-  const own = yield* Scope.fork(yield* Effect.scope)
-  const sockets = new Set<NodeNet.Socket>()
-  const node = NodeHttp.createServer().on("connection", (socket) => {
-    sockets.add(socket)
-    socket.once("close", () => sockets.delete(socket))
-  })
-  const server = yield* NodeHttpServer.make(() => node, {
-    host: "127.0.0.1",
-    port: options.port ?? 0,
-    gracefulShutdownTimeout: "100 millis"
-  }).pipe(Scope.provide(own))
-  yield* Scope.provide(server.serve(answer), own)
-  // A stop does not wait for those who listen: they are cut off before the server closes.
-  yield* Effect.addFinalizer(() => Effect.sync(() => sockets.forEach((socket) => socket.destroy())))
-  const port = server.address._tag === "UnixPathAddress" ? 0 : server.address.port
+  const url = yield* NodeLoopback.serve(answer, options)
 
   const tell = (news: News) =>
     Effect.forEach(lines, ({ out }) => Queue.offer(out, encodeMessage({ type: "order", ...news })), {
@@ -120,7 +103,7 @@ export const make = Effect.fnUntraced(function* (options: {
   )
 
   return {
-    url: `http://127.0.0.1:${port}`,
+    url,
     /** Since when news were asked for, connection by connection. */
     asked: asked as ReadonlyArray<DateTime.Utc>,
     /** How many listen now. */

@@ -1,10 +1,8 @@
 /** The fake tool on a port of the loopback interface, for programs. */
-import { NodeHttpServer } from "@effect/platform-node"
-import { Effect, Queue, Scope } from "effect"
+import * as NodeLoopback from "@observability-agents/testing/NodeLoopback"
+import { Effect, Queue } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Socket } from "effect/socket"
-import * as NodeHttp from "node:http"
-import type * as NodeNet from "node:net"
 import * as FakeMyTool from "./FakeMyTool.ts"
 
 /** Serves one until the Scope closes. */
@@ -35,21 +33,6 @@ export const make = Effect.fnUntraced(function* (options: { readonly token: stri
     return HttpServerResponse.empty()
   })
 
-  // The server takes things into its Scope as late as when somebody comes: they must not go after those who come.
-  const own = yield* Scope.fork(yield* Effect.scope)
-  const sockets = new Set<NodeNet.Socket>()
-  const node = NodeHttp.createServer().on("connection", (socket) => {
-    sockets.add(socket)
-    socket.once("close", () => sockets.delete(socket))
-  })
-  const server = yield* NodeHttpServer.make(() => node, {
-    host: "127.0.0.1",
-    port: 0,
-    gracefulShutdownTimeout: "100 millis"
-  }).pipe(Scope.provide(own))
-  yield* Scope.provide(server.serve(answer), own)
-  // A stop does not wait for those who listen: they are cut off before the server closes.
-  yield* Effect.addFinalizer(() => Effect.sync(() => sockets.forEach((socket) => socket.destroy())))
-  const port = server.address._tag === "UnixPathAddress" ? 0 : server.address.port
-  return { ...tool, url: `http://127.0.0.1:${port}` }
+  const url = yield* NodeLoopback.serve(answer)
+  return { ...tool, url }
 })
