@@ -112,6 +112,12 @@ const program = Effect.gen(function* () {
   return yield* Effect.raceFirst(Layer.launch(application), failure)
 })
 
+// NodeRuntime stops in order by either, and does not say by which.
+let signal = "SIGTERM"
+process.once("SIGINT", () => {
+  signal = "SIGINT"
+})
+
 program.pipe(
   Effect.tapCause((cause) => {
     if (Cause.hasInterruptsOnly(cause)) return Effect.void
@@ -122,7 +128,7 @@ program.pipe(
   Effect.provide(Layer.merge(NodeServices.layer, Supervisor.layer)),
   NodeRuntime.runMain({
     disableErrorReporting: true,
-    // 0 for a stop by SIGTERM, 78 for settings, 74 for a state file, 70 for what nobody foresaw.
-    teardown: (exit, onExit) => onExit(ExitCode.of(exit, "SIGTERM"))
+    // 0 for a stop by SIGTERM, 130 by Ctrl-C, 78 for settings, 74 for a state file, 70 for what nobody foresaw.
+    teardown: (exit, onExit) => onExit(ExitCode.of(exit, signal))
   })
 )

@@ -90,12 +90,18 @@ const program = Effect.gen(function* () {
   yield* Effect.provide(all, shared)
 })
 
+// NodeRuntime stops in order by either, and does not say by which.
+let signal = "SIGTERM"
+process.once("SIGINT", () => {
+  signal = "SIGINT"
+})
+
 program.pipe(
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain({
     // What went wrong has been printed.
     disableErrorReporting: true,
-    // 0 for a stop by SIGTERM, 64 for wrong usage, 78 for settings, 74 for a state file, 70 for what nobody foresaw.
-    teardown: (exit, onExit) => onExit(ExitCode.of(exit, "SIGTERM"))
+    // 0 for a stop by SIGTERM, 130 by Ctrl-C, 64 for wrong usage, 78 for settings, 74 for a state file, 70 for what nobody foresaw.
+    teardown: (exit, onExit) => onExit(ExitCode.of(exit, signal))
   })
 )

@@ -162,7 +162,16 @@ export const make = Effect.fnUntraced(function* <E>(
       ),
     expect,
     expectInAnyOrder: (expected) => expect(Expectation.inAnyOrder(expected)),
-    expectPerLane: (lanes) => expect(Expectation.perLane(lanes)),
+    expectPerLane: (lanes) => {
+      const empty = Object.keys(lanes).find((lane) => lanes[lane]?.length === 0)
+      return empty === undefined
+        ? expect(Expectation.perLane(lanes))
+        : reported(
+            Effect.fail(
+              `Nothing is expected of ${empty}, which every simulation keeps to: name its events, or leave it out and ask for \`expectNoMore\``
+            )
+          )
+    },
     expectWithin: (duration, expected) =>
       reported(
         Effect.suspend(() => {

@@ -244,12 +244,14 @@ describe("the example in-an-application", () => {
     "takes no load for another one, whatever their names are",
     Effect.gen(function* () {
       const { start } = yield* begin
-      const { ask } = yield* start
+      const { ask, ended, kill } = yield* start
       for (const [name, run] of [
         ["a", "b c"],
         ["a%20b", "c"]
       ])
         assert.deepStrictEqual((yield* ask(`/loads/${name}`, { run, rows: 1 })).body, { accepted: 3 })
+      yield* kill("SIGINT")
+      assert.strictEqual(yield* ended, 130)
     })
   )
 

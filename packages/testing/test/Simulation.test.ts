@@ -72,6 +72,12 @@ describe("the time of a simulation", () => {
     })
   )
 
+  test("does not expect nothing of a lane", (sim) =>
+    Effect.gen(function* () {
+      const [sentence = ""] = yield* report(sim.expectPerLane({ "board/r1": OPENING, "board/r2": [] }))
+      assert.match(sentence, /^Nothing is expected of board\/r2, .*expectNoMore/)
+    }))
+
   test("does not guess which moment is meant by a name that several have", (sim) =>
     Effect.gen(function* () {
       yield* sim.act("a look", Effect.void)
