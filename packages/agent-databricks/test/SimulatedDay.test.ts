@@ -88,14 +88,14 @@ it.effect(
         assert.strictEqual((yield* outbox.status).pending, 0)
         assert.strictEqual((yield* outbox.status).deadLetters, 0)
         assert.isAbove((yield* server.requests).length, events.length + 24 * 60, "the server failed at times")
-        assert.isAbove(yield* workspace.count("list"), Duration.toSeconds(DAY) / 5)
+        assert.isAbove(yield* workspace.count("list"), Duration.toSeconds(DAY) / 15)
       }).pipe(
         Effect.scoped,
         Effect.provide(
           AgentFixture.layer(DatabricksAgent.agent, {
             hosts: { "workspace.test": workspace.client },
             settings: {
-              databricks: { host: "https://workspace.test", period: 5 },
+              databricks: { host: "https://workspace.test", period: 15 },
               auth_api_token: { agent_token: "dapi-fake" }
             }
           })

@@ -6,6 +6,7 @@ import * as ChildProcess from "node:child_process"
 import * as NodePath from "node:path"
 import * as NodePress from "./support/NodePress.ts"
 import { done, printing, told } from "./support/orders.ts"
+import * as Os from "node:os"
 
 const main = NodePath.join(import.meta.dirname, "../src/main.ts")
 
@@ -15,7 +16,14 @@ const start = Effect.fnUntraced(function* (settings: Record<string, string>, ...
     Effect.sync(() =>
       ChildProcess.spawn(process.execPath, ["--conditions=@observability-agents/source", main, ...args], {
         cwd: "/",
-        env: { PATH: process.env["PATH"], DK_STATE_PATH: ":memory:", DK_AGENT_KEY: "test", ...settings }
+        env: {
+          PATH: process.env["PATH"],
+          // Starts take half as long with it.
+          NODE_COMPILE_CACHE: NodePath.join(Os.tmpdir(), "observability-agent-test-compile-cache"),
+          DK_STATE_PATH: ":memory:",
+          DK_AGENT_KEY: "test",
+          ...settings
+        }
       })
     ),
     (running) => Effect.sync(() => running.kill("SIGKILL"))

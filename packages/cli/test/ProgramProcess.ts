@@ -3,6 +3,8 @@ import { NodeServices } from "@effect/platform-node"
 import { Effect, Fiber, FileSystem, Stream } from "effect"
 import { ChildProcess } from "effect/process"
 import { fileURLToPath } from "node:url"
+import * as Os from "node:os"
+import * as Path from "node:path"
 
 const main = fileURLToPath(new URL("../src/main.ts", import.meta.url))
 
@@ -21,7 +23,16 @@ export const start = Effect.fnUntraced(function* (given: Given) {
   const child = yield* ChildProcess.make(
     process.execPath,
     ["--conditions=@observability-agents/source", main, ...given.args],
-    { cwd, env: { PATH: process.env["PATH"] ?? "", ...given.env }, extendEnv: false }
+    {
+      cwd,
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        // Starts take half as long with it.
+        NODE_COMPILE_CACHE: Path.join(Os.tmpdir(), "observability-agent-test-compile-cache"),
+        ...given.env
+      },
+      extendEnv: false
+    }
   )
   const read = (stream: typeof child.stdout) => Effect.forkScoped(Stream.mkString(Stream.decodeText(stream)))
   const stdout = yield* read(child.stdout)

@@ -36,6 +36,8 @@ export const start = Effect.fnUntraced(function* (
         stdio: ["ignore", "ignore", "pipe"],
         env: {
           PATH: process.env["PATH"],
+          // Starts take half as long with it.
+          NODE_COMPILE_CACHE: Path.join(Os.tmpdir(), "observability-agent-test-compile-cache"),
           DK_AGENT_TYPE: "databricks",
           DK_AGENT_KEY: "status-test",
           DK_STATE_PATH: ":memory:",
