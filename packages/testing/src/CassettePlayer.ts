@@ -18,7 +18,8 @@ export interface Options extends CassetteMatch.Options {
   /**
    * Which of several answers to the same request is given. `sequence`: one after another, in the order of the recording.
    * `time`: the one that was given last before the time of the recording that the Clock shows, which suits tests that ask
-   * at other times or more often than the recording did. Default: `sequence`.
+   * at other times or more often than the recording did; what is asked for at one moment is answered as it was in one round
+   * of the recording, though that took a while. Default: `sequence`.
    */
   readonly order?: "sequence" | "time" | undefined
   /** After the last answer to a request in a `sequence`: the next one fails, or gets the `last` answer again. Default: `fail`. */
@@ -52,13 +53,28 @@ export const make = (
   const used = new Set<number>()
   const missed = new Set<string>()
 
+  const atOf = (index: number | undefined): number =>
+    index === undefined ? Infinity : (tape.interactions[index]?.at ?? 0)
+
+  // The latest answer that was given at this moment, and when the same was asked the next time.
+  let round = { elapsed: -1, from: -Infinity, until: -Infinity }
+  const byTime = (all: ReadonlyArray<number>, elapsed: number): number | undefined => {
+    if (round.elapsed !== elapsed) round = { elapsed, from: -Infinity, until: -Infinity }
+    const known = all.findLastIndex((index) => atOf(index) <= elapsed)
+    // A tool that says in one answer that a run is not active any more says in the next one how it ended, which was recorded later.
+    const isBehind = known < 0 || atOf(all[known]) < round.from
+    const isNextOfRound = isBehind && atOf(all[known + 1]) < round.until
+    const place = isNextOfRound ? known + 1 : Math.max(0, known)
+    const at = atOf(all[place])
+    if (at >= round.from) round = { elapsed, from: at, until: atOf(all[place + 1]) }
+    return all[place]
+  }
+
   const next = (key: string, elapsed: number): number | undefined => {
     const all = recorded.get(key) ?? []
     const count = asked.get(key) ?? 0
     asked.set(key, count + 1)
-    if (order === "time") {
-      return all.findLast((index) => (tape.interactions[index]?.at ?? 0) <= elapsed) ?? all[0]
-    }
+    if (order === "time") return byTime(all, elapsed)
     return all[count] ?? (options.exhausted === "last" ? all.at(-1) : undefined)
   }
 

@@ -279,6 +279,35 @@ describe("replay", () => {
     })
   )
 
+  it.effect("answers together what it answered together, though it was asked one after the other", () =>
+    Effect.gen(function* () {
+      const contents = new Map<string, string>()
+      yield* TestClock.setTime(START)
+      let look = 0
+      const { client } = tool(() => String(look))
+      // Each look asks for what is active, and a moment later for what has ended.
+      yield* Effect.gen(function* () {
+        for (look = 1; look <= 3; look++) {
+          yield* get("/active")
+          yield* TestClock.adjust("2 seconds")
+          yield* get("/ended")
+          yield* TestClock.adjust("18 seconds")
+        }
+      }).pipe(Effect.provide(layer(contents, { mode: "record" }, { client })))
+      const looks = yield* Effect.gen(function* () {
+        yield* TestClock.setTime(START)
+        const looks: Array<string> = []
+        // In between as well: at 21 seconds the second look had begun, and had not asked for what has ended.
+        for (const seconds of [0, 1, 19, 2, 18, 1, 60]) {
+          yield* TestClock.adjust(`${seconds} seconds`)
+          looks.push(`${yield* get("/active")} ${yield* get("/ended")}`)
+        }
+        return looks
+      }).pipe(Effect.provide(layer(contents, { order: "time" })))
+      assert.deepStrictEqual(looks, ["1 1", "1 1", "2 2", "2 2", "3 3", "3 3", "3 3"])
+    })
+  )
+
   it.effect("takes as long as the tool took, in virtual time, if told so", () =>
     Effect.gen(function* () {
       const contents = new Map<string, string>()
