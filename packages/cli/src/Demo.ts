@@ -20,8 +20,8 @@ import type { HttpTransport } from "@observability-agents/toolkit/HttpTransport"
 import * as Clock from "effect/Clock"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
-import type * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -101,7 +101,7 @@ const story = Effect.fnUntraced(function* (screen: Screen, options: Options) {
           agent_type: DatabricksAgent.agent.type,
           agent_key: "demo",
           // On a busy machine minutes of the story pass before the agent has started, and with them the end of a short run.
-          start_from: new Date(STARTS_AT).toISOString()
+          start_from: DateTime.formatIso(DateTime.makeUnsafe(STARTS_AT))
         },
         observability: { read_timeout: 600, connection_timeout: 600, pool_timeout: 600 },
         http: { read_timeout: 600, connection_timeout: 600, pool_timeout: 600 },
